@@ -66,12 +66,15 @@ class Clip:
 class Filler(Protocol[State]):
     """Whatever gives frames at times it was not given.
 
-    `past` and `future` say how many known frames it must see before and after a queried time.
+    `past` and `future` say how many known frames it must see before and after a queried time; `multiple` is what
+    height and width must divide by; `bytes_per_pixel` is the measured peak working memory per input pixel.
     A state is used once: its buffers may be overwritten by the call that consumes it; fork with `clone`.
     """
 
     past: int
     future: int
+    multiple: int
+    bytes_per_pixel: float
 
     def begin(self, shape: tuple[int, int, int, int], *, seed: int, device: Any, dtype: Any) -> State:
         """State before the first frame of a clip of shape `(b, c, h, w)`."""
