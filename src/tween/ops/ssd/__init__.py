@@ -1,0 +1,72 @@
+"""State-space duality: Mamba2's scan, any length, both directions, streaming."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tween.core import TweenError
+from tween.ops.ssd.reference import ssd_chunked, ssd_recurrent
+
+__all__ = ["ssd", "ssd_chunked", "ssd_recurrent"]
+
+
+def ssd(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    *,
+    chunk: int = 64,
+    state: Tensor | None = None,
+    reverse: bool = False,
+    return_state: bool = False,
+    impl: Literal["torch", "triton"] | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Mamba2's scan (Dao and Gu 2024): S_i = exp(dt_i A) S_(i-1) + dt_i x_i B_i^T, y_i = S_i C_i + D x_i.
+
+    Args:
+        x: `b l h p`, values per head, any l.
+        dt: `b l h`, step sizes, already through softplus, >= 0 (0 leaves the state untouched).
+        A: `h`, negative.
+        B, C: `b l g n` or `b l n`; g groups divide the h heads.
+        D: `h`, the skip, or None.
+        chunk: tokens handled by one quadratic block.
+        state: `b h p n` before the first token, None for zeros; with `reverse`, beyond the last one.
+        reverse: scan from the last token to the first, without flipped copies.
+        return_state: also give the state `b h p n` (fp32) after the scan's last token.
+        impl: which code runs; None is Triton on CUDA where it is installed, else PyTorch.
+
+    Returns:
+        y `b l h p` in x's dtype, and the state where asked. Decays and states are never below fp32.
+
+    Raises:
+        TweenError: on shapes that do not fit together.
+    """
+    B, C = (t.unsqueeze(2) if t.ndim == 3 else t for t in (B, C))
+    _check(x, dt, A, B, C)
+    with torch.autocast(x.device.type, enabled=False):
+        y, last = ssd_chunked(
+            x, dt, A, B.to(x.dtype), C.to(x.dtype), chunk=chunk, state=state, reverse=reverse
+        )
+        if D is not None:
+            y = y + D[:, None] * x
+    return (y.to(x.dtype), last) if return_state else y.to(x.dtype)
+
+
+def _check(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> None:
+    fits = (
+        x.ndim == B.ndim == 4 and dt.shape == x.shape[:3] and A.shape == x.shape[2:3] and B.shape == C.shape
+    )
+    if not fits or B.shape[:2] != x.shape[:2] or x.shape[2] % B.shape[2]:
+        got = ", ".join(
+            f"{name} {tuple(t.shape)}"
+            for name, t in zip(["x", "dt", "A", "B", "C"], (x, dt, A, B, C), strict=True)
+        )
+        raise TweenError(
+            f"ssd needs x (b,l,h,p), dt (b,l,h), A (h), B and C (b,l,g,n) with g dividing h, but got {got}"
+        )
