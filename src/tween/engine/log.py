@@ -1,0 +1,88 @@
+"""What a run leaves to read: run.json (what it was), log.jsonl (how it went), a line on the console."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tween.core import TweenError
+from tween.engine.run import Run
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: dataclasses become dicts, anything else that has no JSON form its type's name."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return value.as_posix()
+    return getattr(value, "__qualname__", type(value).__qualname__)
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """The run's fields, the task's config where it has one, and what it ran on."""
+    config = plain(run) | {
+        "task": type(run.task).__qualname__,
+        "config": plain(getattr(run.task, "config", None)),
+    }
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "device": device}
+    return config | {
+        "parameters": sum(p.numel() for p in run.task.modules.parameters()),
+        **versions,
+        "git": git(),
+    }
+
+
+def git() -> str | None:
+    """The commit, with `+` when files differ from it; None outside a repository."""
+    try:
+        ask = ["git", "describe", "--always", "--abbrev=40", "--dirty=+"]
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+class Log:
+    """Appends to `folder/log.jsonl` from `step` on; what a broken sitting logged beyond it is dropped."""
+
+    def __init__(self, run: Run, config: dict[str, Any], step: int):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        (run.folder / "run.json").write_text(json.dumps(config, indent=1) + "\n")
+        self.name, self.path = run.name, run.folder / "log.jsonl"
+        old = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = [line for line in old if step and json.loads(line)["step"] <= step]
+        self.path.write_text("".join(line + "\n" for line in kept))
+        self.board = board(run.folder) if run.tensorboard else None
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """One line for `step`, here and on the console."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        print(f"{self.name} {step:>7}  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
+        for key, value in values.items() if self.board else ():
+            self.board.add_scalar(key, value, step)
+
+
+def board(folder: Path) -> Any:
+    """A TensorBoard writer.
+
+    Raises:
+        TweenError: if TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise TweenError("tensorboard=True needs TensorBoard: pip install 'tween-video[train]'") from None
+    return SummaryWriter(folder)

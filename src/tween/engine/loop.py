@@ -1,0 +1,172 @@
+"""The one training loop.
+
+Each step, each turn: freeze what the turn does not own, zero, accumulate the sum of the loss terms, average over
+processes, clip, step. Then average the weights, `after_step`, log, validate, save. The host waits for the device only
+where it logs, validates or saves.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tween.core import TweenError
+from tween.engine import checkpoint, distributed, ema, log, optim, schedule
+from tween.engine.checkpoint import State
+from tween.engine.distributed import Ranks
+from tween.engine.meter import Meter
+from tween.engine.run import Report, Run
+
+
+def train(run: Run, *, resume: bool | Path = True) -> Report:
+    """Run `run` to its end or until its minutes are over; always saved when this returns.
+
+    Args:
+        resume: True goes on from `folder/last.safetensors` if it is there, a path from that checkpoint (full or
+            lean), False starts anew.
+
+    Raises:
+        TweenError: if a checkpoint does not fit, `best_key` is not among the validated values, or no step of a whole
+            logging interval had a finite loss.
+    """
+    ranks = distributed.start()
+    state = begin(run, resume, ranks)
+    config = log.describe(run)
+    journal = log.Log(run, config, state.step) if ranks.rank == 0 else None
+    meter, metrics, over = Meter(), {}, state.step >= run.steps
+    deadline = math.inf if run.minutes is None else time.monotonic() + 60 * run.minutes
+    while not over:
+        meter.add(take_step(run, state, ranks))
+        over = state.step == run.steps or late(run, state, deadline, ranks)
+        if state.step % run.log_interval == 0 or over:
+            values = meter.read(samples=run.batch_size * run.accumulate * ranks.world)
+            if journal:
+                journal.write(
+                    state.step, {"lr": run.optim.rate(state.step - 1, run.steps, state.fresh)} | values
+                )
+        if journal and run.validate and (state.step % run.eval_interval == 0 or state.step == run.steps):
+            with meter.paused():
+                metrics = validate(run, state, config)
+            journal.write(state.step, metrics)
+        if journal and (state.step % run.save_interval == 0 or over):
+            with meter.paused():
+                checkpoint.save(run.folder / "last.safetensors", state, config)
+    return Report(
+        step=state.step,
+        finished=state.step >= run.steps,
+        skipped=meter.skipped,
+        samples_per_s=meter.samples_per_s,
+        metrics=metrics,
+        best=state.best if math.isfinite(state.best) else None,
+        folder=run.folder,
+    )
+
+
+def begin(run: Run, resume: bool | Path, ranks: Ranks) -> State:
+    """The state before the next step: new, or read from a checkpoint; the same in every process."""
+    modules = run.task.modules
+    state = State(
+        modules=modules,
+        optimizers={turn: run.optim.build(groups) for turn, groups in run.task.params().items()},
+        ema=ema.start(modules) if run.ema else {},
+    )
+    last = run.folder / "last.safetensors" if isinstance(resume, bool) else Path(resume)
+    if resume and (last.exists() or not isinstance(resume, bool)):
+        checkpoint.load(last, state)
+    distributed.spread([*ema.tensors(modules).values(), *state.ema.values()], ranks)
+    return state
+
+
+def take_step(run: Run, state: State, ranks: Ranks) -> dict[str, Tensor]:
+    """Every turn of one step, the average, `after_step`. Returns the loss terms, norms and `skipped`, on the device."""
+    first = state.step * run.accumulate * ranks.world + ranks.rank
+    indices = range(first, first + run.accumulate * ranks.world, ranks.world)
+    batches = []
+    for index in indices:
+        seed(run.seed, "batch", index)
+        batches.append(run.batch(index))
+    values: dict[str, Tensor] = {}
+    for turn in run.task.turns(state.step):
+        values |= take_turn(turn, run, state, ranks, list(zip(indices, batches, strict=True)))
+    if state.ema:
+        ema.update(state.ema, state.modules, schedule.ema_decay(state.step, run.ema))
+    run.task.after_step(state.step, state.optimizers)
+    state.step += 1
+    return values
+
+
+def take_turn(
+    turn: str, run: Run, state: State, ranks: Ranks, batches: Sequence[tuple[int, Any]]
+) -> dict[str, Tensor]:
+    """One optimiser's part of a step, over `batches` (their index and themselves)."""
+    optimizer, terms = state.optimizers[turn], {}
+    optimizer.zero_grad(set_to_none=True)
+    with frozen(state.modules, optimizer):
+        for index, batch in batches:
+            seed(run.seed, turn, index)
+            for name, value in backward(turn, run, state.step, batch).items():
+                terms[name] = terms.get(name, 0) + value
+    loss = torch.stack([value.float() for value in terms.values()]).sum()
+    distributed.average([*optim.gradients(optimizer), loss], ranks)
+    rate = run.optim.rate(state.step, run.steps, state.fresh)
+    norm, skipped = optim.step(optimizer, rate=rate, clip=run.optim.clip, loss=loss)
+    named = terms | {"norm": norm, "skipped": skipped}
+    return named if len(state.optimizers) == 1 else {f"{turn}/{name}": value for name, value in named.items()}
+
+
+def backward(turn: str, run: Run, step: int, batch: Any) -> dict[str, Tensor]:
+    """Add one batch's share of the gradient; returns its share of each term, detached."""
+    device = next(run.task.modules.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+        terms = {name: value / run.accumulate for name, value in run.task.loss(turn, batch, step).items()}
+    sum(terms.values()).backward()
+    return {name: value.detach() for name, value in terms.items()}
+
+
+@contextmanager
+def frozen(modules: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Nothing but the optimiser's own parameters needs a gradient in the block; what the task froze stays frozen."""
+    owned = {p for group in optimizer.param_groups for p in group["params"]}
+    others = [p for p in modules.parameters() if p.requires_grad and p not in owned]
+    for p in others:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in others:
+            p.requires_grad_(True)
+
+
+def seed(*key: Any) -> None:
+    """Seed torch's generators from `key`: random numbers depend on where a run is, not on how it came there."""
+    torch.manual_seed(random.Random("/".join(map(str, key))).getrandbits(63))
+
+
+def late(run: Run, state: State, deadline: float, ranks: Ranks) -> bool:
+    """Whether the time is over. Several processes agree on it only where they log, since agreeing waits."""
+    if ranks.world > 1 and state.step % run.log_interval:
+        return False
+    device = next(state.modules.parameters()).device
+    return distributed.any_of(time.monotonic() > deadline, device, ranks)
+
+
+def validate(run: Run, state: State, config: dict[str, Any]) -> dict[str, float]:
+    """The run's own validation on the averaged weights; the best of them are kept in `best.safetensors`."""
+    with ema.in_place(state.ema, state.modules), torch.no_grad():
+        metrics = run.validate(state.modules, state.step)
+    if run.best_key is None:
+        return metrics
+    if run.best_key not in metrics:
+        raise TweenError(f"best_key {run.best_key!r} is not among the validated values: {', '.join(metrics)}")
+    if metrics[run.best_key] > state.best:
+        state.best = metrics[run.best_key]
+        checkpoint.save_weights(run.folder / "best.safetensors", state, config)
+    return metrics

@@ -1,0 +1,86 @@
+"""What a training run is, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from tween.core import Task, TweenError
+from tween.engine.optim import Optim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A whole training run; a recipe returns one.
+
+    Attributes:
+        name: its folder's name under `runs/`.
+        task: modules (already on their device), losses and turns.
+        batch: index -> batch, a pure function, so that a resumed run sees what an unbroken one would. Step s of a
+            run with `accumulate` parts on `world` processes takes the `accumulate * world` batches from
+            `s * accumulate * world` on. Torch's global generator is seeded by the index before every call.
+        batch_size: samples in one batch; only the logged throughput depends on it.
+        steps: optimiser steps in all; the schedule's length.
+        precision: `bf16` runs `task.loss` under autocast.
+        ema: decay of the moving average of the weights, which is what is validated and kept as best; 0 keeps none.
+        accumulate: batches summed into one step.
+        validate: (modules holding the averaged weights, steps done) -> named values.
+        best_key: the value of `validate` whose greatest marks the best weights.
+        minutes: stop, saved, after this much wall time; None for no limit.
+        folder: where checkpoints and logs go; `runs/NAME` unless given.
+    """
+
+    name: str
+    task: Task
+    batch: Callable[[int], Any]
+    batch_size: int
+    steps: int
+    optim: Optim = field(default_factory=Optim)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    ema: float = 0.0
+    accumulate: int = 1
+    seed: int = 0
+    validate: Callable[[nn.ModuleDict, int], dict[str, float]] | None = None
+    best_key: str | None = None
+    eval_interval: int = 1000
+    log_interval: int = 50
+    save_interval: int = 1000
+    minutes: float | None = None
+    folder: Path | None = None
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "accumulate", "eval_interval", "log_interval", "save_interval", "batch_size"):
+            if getattr(self, name) < 1:
+                raise TweenError(f"{name} should be at least 1, but got {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise TweenError(f"ema should be a decay in [0, 1), 0 for none, but got {self.ema}")
+        if self.precision not in ("fp32", "bf16"):
+            raise TweenError(f"precision should be fp32 or bf16, but got {self.precision!r}")
+        object.__setattr__(self, "folder", Path(self.folder or Path("runs") / self.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What `train` did.
+
+    Attributes:
+        step: steps done, over all sittings.
+        finished: False when `minutes` ran out first.
+        skipped: steps of this sitting whose loss or gradient was not finite; they changed nothing.
+        samples_per_s: over this sitting, validation and saving left out.
+        metrics: the last validation of this sitting.
+        best: greatest value of `best_key` so far, None before the first validation.
+    """
+
+    step: int
+    finished: bool
+    skipped: int
+    samples_per_s: float
+    metrics: dict[str, float]
+    best: float | None
+    folder: Path

@@ -1,0 +1,175 @@
+"""The loop learns, resumes as if it had never stopped, and lets a turn touch only what it owns."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from tests.engine.toy import Toy, batch, toy_run
+from tween.core import TweenError
+from tween.engine import checkpoint, train
+from tween.engine.checkpoint import read
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def same(a, b):
+    (left, head), (right, other) = read(a / "last.safetensors"), read(b / "last.safetensors")
+    head["config"] = other["config"] = None
+    assert head == other
+    assert left.keys() == right.keys()
+    assert [k for k in left if not torch.equal(left[k], right[k])] == []
+
+
+def test_loss_falls(tmp_path):
+    report = train(toy_run(tmp_path, steps=300, log_interval=50))
+    log = lines(tmp_path)
+    assert report.finished
+    assert report.step == 300
+    assert log[-1]["near"] < 0.1 * log[0]["near"]
+    assert report.samples_per_s > 0
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5, 11])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_stop_and_resume_equals_no_stop(tmp_path, stop, accumulate):
+    class Stop(Exception):
+        pass
+
+    def failing(index):
+        if index >= stop * accumulate:
+            raise Stop
+        return batch(index)
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    changes = {"save_interval": 1, "accumulate": accumulate}
+    train(toy_run(whole, **changes))
+    with pytest.raises(Stop):
+        train(toy_run(parts, batch=failing, **changes))
+    assert read(parts / "last.safetensors")[1]["step"] == stop
+    train(toy_run(parts, **changes))
+    same(whole, parts)
+    assert [line["step"] for line in lines(parts)] == [5, 10, 12]
+
+
+def test_validation_changes_nothing_but_best(tmp_path):
+    seen = []
+
+    def validate(modules, step):
+        torch.randn(7)
+        seen.append((step, modules.training, modules["a"].weight.clone()))
+        return {"score": float(-abs(step - 8))}
+
+    plain, watched = tmp_path / "plain", tmp_path / "watched"
+    train(toy_run(plain))
+    run = toy_run(watched, validate=validate, best_key="score", eval_interval=4)
+    report = train(run)
+    left, right = read(plain / "last.safetensors")[0], read(watched / "last.safetensors")[0]
+    assert all(torch.equal(left[k], right[k]) for k in left)
+    assert [s for s, *_ in seen] == [4, 8, 12]
+    assert report.best == 0
+    assert report.metrics == {"score": -4.0}
+    best = checkpoint.weights(watched / "best.safetensors")
+    assert torch.equal(best["a.weight"], seen[1][2])
+    assert not seen[1][1]
+    assert run.task.modules.training
+
+
+def test_unknown_best_key(tmp_path):
+    run = toy_run(tmp_path, validate=lambda m, s: {"psnr": 1.0}, best_key="ssim")
+    with pytest.raises(TweenError, match="ssim"):
+        train(run)
+
+
+def test_a_turn_changes_only_its_own(tmp_path):
+    class Spy(Toy):
+        def loss(self, turn, batch, step):
+            other = {"a": "b", "b": "a"}[turn]
+            assert not any(p.requires_grad for p in self.modules[other].parameters())
+            if turn == "b":  # a has had its turn: it must have moved, and b not yet
+                assert not torch.equal(self.modules["a"].weight, self.start["a.weight"])
+                assert torch.equal(self.modules["b"].weight, self.start["b.weight"])
+            return super().loss(turn, batch, step)
+
+    task = Spy(two=True)
+    task.start = {k: v.clone() for k, v in task.modules.state_dict().items()}
+    train(toy_run(tmp_path, task=task, steps=1))
+    assert not torch.equal(task.modules["b"].weight, task.start["b.weight"])
+    assert all(p.requires_grad for p in task.modules.parameters())
+    assert task.after == [(0, ("a", "b"))]
+    assert {"a/near", "b/near", "a/norm", "b/skipped"} <= lines(tmp_path)[0].keys()
+
+
+def test_what_the_task_froze_stays(tmp_path):
+    task = Toy()
+    task.modules["a"].requires_grad_(False)
+    before = task.modules["a"].weight.clone()
+    train(toy_run(tmp_path, task=task))
+    assert torch.equal(task.modules["a"].weight, before)
+    assert not task.modules["a"].weight.requires_grad
+
+
+def test_accumulated_halves_equal_the_whole(tmp_path):
+    class Quiet(Toy):
+        def loss(self, turn, batch, step):
+            out = self.modules["b"](self.modules["a"](batch).relu())
+            return {"near": (out**2).mean()}
+
+    two = toy_run(tmp_path / "two", task=Quiet(), accumulate=2)
+    one = toy_run(
+        tmp_path / "one", task=Quiet(), batch=lambda i: torch.cat([batch(2 * i), batch(2 * i + 1)]), steps=12
+    )
+    train(two)
+    train(one)
+    torch.testing.assert_close(two.task.modules.state_dict(), one.task.modules.state_dict())
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_step_that_is_not_finite_changes_nothing(tmp_path, bad):
+    def poisoned(index):
+        return batch(index) * (bad if index == 3 else 1)
+
+    left, right = toy_run(tmp_path / "three", steps=3), toy_run(tmp_path / "four", steps=4, batch=poisoned)
+    object.__setattr__(left.optim, "min_lr", left.optim.lr)
+    object.__setattr__(right.optim, "min_lr", right.optim.lr)
+    train(left)
+    report = train(right)
+    three, four = (read(r.folder / "last.safetensors")[0] for r in (left, right))
+    assert report.skipped == 1
+    assert lines(right.folder)[-1]["skipped"] == 1
+    assert all(torch.equal(three[k], four[k]) for k in three if not k.startswith("ema"))
+    assert all(v.isfinite().all() for v in four.values())
+
+
+def test_a_run_that_is_never_finite_says_so(tmp_path):
+    run = toy_run(tmp_path, batch=lambda i: batch(i) * math.nan, steps=100, log_interval=25)
+    with pytest.raises(TweenError, match="finite"):
+        train(run)
+
+
+def test_minutes_stop_saved(tmp_path):
+    report = train(toy_run(tmp_path, minutes=0))
+    assert (report.step, report.finished) == (1, False)
+    assert train(toy_run(tmp_path)).finished
+    assert train(toy_run(tmp_path)).step == 12  # nothing left to do
+
+
+def test_bf16_runs_the_loss_under_autocast(tmp_path):
+    class Look(Toy):
+        def loss(self, turn, batch, step):
+            assert self.modules["a"](batch).dtype == torch.bfloat16
+            return super().loss(turn, batch, step)
+
+    train(toy_run(tmp_path, task=Look(), precision="bf16", steps=2))
+
+
+def test_a_run_that_makes_no_sense():
+    with pytest.raises(TweenError, match="ema"):
+        toy_run(None, ema=1.0)
+    with pytest.raises(TweenError, match="precision"):
+        toy_run(None, precision="fp8")
+    with pytest.raises(TweenError, match="steps"):
+        toy_run(None, steps=0)
