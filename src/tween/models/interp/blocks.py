@@ -1,0 +1,275 @@
+"""The local-global synergistic (LGS) block: a Mamba2 branch and a gated window-attention branch, fused.
+
+Every block takes and returns tokens of two frames, `b h w 2 d`: the interleaved raster scan of both frames is
+then a free view, and so is each frame's own picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tween.models.interp.config import BlockConfig
+from tween.models.interp.mhc import HyperConnection
+from tween.ops.attention import window_attention
+from tween.ops.scan2d import flip_scan2d, scan2d
+from tween.ops.selective_scan import selective_scan
+from tween.ops.ssd import ssd
+
+SCANS = {"interleaved": scan2d, "flip": flip_scan2d}
+
+
+def no_decay(parameter: nn.Parameter) -> nn.Parameter:
+    """Mark a parameter that the optimiser must not shrink towards zero (Mamba2's A, D and dt bias)."""
+    parameter._no_weight_decay = True
+    return parameter
+
+
+def dt_bias(count: int, *, low: float = 1e-3, high: float = 1e-1, floor: float = 1e-4) -> Tensor:
+    """Inverse softplus of log-uniform step sizes in [low, high] (Mamba2's initialisation)."""
+    dt = torch.exp(torch.rand(count) * (math.log(high) - math.log(low)) + math.log(low)).clamp(min=floor)
+    return dt + torch.log(-torch.expm1(-dt))
+
+
+def causal_conv(x: Tensor, conv: nn.Conv1d, reverse: bool) -> Tensor:
+    """Depthwise causal convolution along l. Reverse sees the future instead: padded right, taps flipped.
+
+    Args:
+        x: `b l c`.
+    Returns:
+        `b l c`, before the activation.
+    """
+    width, length = conv.kernel_size[0], x.shape[1]
+    taps = conv.weight[:, 0].to(x.dtype)
+    taps = taps.flip(1) if reverse else taps
+    x = F.pad(x, (0, 0, 0, width - 1) if reverse else (0, 0, width - 1, 0))
+    out = conv.bias.to(x.dtype)
+    for k in range(width):  # four multiply-adds on channels-last tokens; a compiler makes one kernel of them
+        out = torch.addcmul(out, x[:, k : k + length], taps[:, k])
+    return out
+
+
+class Mamba2Branch(nn.Module):
+    """One Mamba2, shared by four scan directions over two frames.
+
+    The projections are pointwise and shared, so they run once; each direction has its own causal convolution,
+    state-space scan, gate and norm, and their sum is projected out. That equals running four Mamba2 over four
+    copies, at a quarter of the memory and of the projection work.
+
+    `in_proj` rows are [z | x | B | C | dt] as in mamba_ssm. `groups` heads of B and C are shared by the heads of x.
+    With `d_xb` (MaTVLM's layout) x and B are that wide and repeated, and every head has a C of its own.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        d_state: int = 64,
+        d_conv: int = 4,
+        expand: int = 2,
+        headdim: int = 64,
+        groups: int = 1,
+        d_xb: int | None = None,
+        scan: str = "interleaved",
+        chunk: int = 64,
+    ) -> None:
+        super().__init__()
+        self.d_inner, self.d_state, self.headdim, self.chunk = expand * d, d_state, headdim, chunk
+        self.heads = self.d_inner // headdim
+        self.scan = SCANS[scan]
+        x, b, c = self.d_inner, groups * d_state, groups * d_state
+        if d_xb is not None:
+            x, b, c = d_xb, d_xb, self.heads * d_state
+        self.widths = (x, b, c)
+        self.in_proj = nn.Linear(d, self.d_inner + x + b + c + self.heads, bias=False)
+        self.conv = nn.Conv1d(x + b + c, x + b + c, d_conv, groups=x + b + c)
+        self.dt_bias = no_decay(nn.Parameter(dt_bias(self.heads)))
+        self.A_log = no_decay(nn.Parameter(torch.empty(self.heads).uniform_(1, 16).log()))
+        self.D = no_decay(nn.Parameter(torch.ones(self.heads)))
+        self.norm = nn.Parameter(torch.ones(self.d_inner))
+        self.out_proj = nn.Linear(self.d_inner, d, bias=False)
+
+    def direction(self, tokens: Tensor, reverse: bool) -> Tensor:
+        """One scan over projected tokens `b l (z|x|B|C|dt)` -> gated, normalised `b l d_inner`."""
+        z, xbc, dt = tokens.split([self.d_inner, sum(self.widths), self.heads], dim=-1)
+        x, B, C = F.silu(causal_conv(xbc, self.conv, reverse)).split(self.widths, dim=-1)
+        x = repeat_heads(x.unflatten(-1, (-1, self.headdim)), self.heads)
+        C = C.unflatten(-1, (-1, self.d_state))
+        B = repeat_heads(B.unflatten(-1, (-1, self.d_state)), C.shape[2])
+        dt = F.softplus(dt.float() + self.dt_bias.float())
+        A = -torch.exp(self.A_log.float())
+        y = ssd(x, dt, A, B, C, self.D.float(), chunk=self.chunk, reverse=reverse).flatten(2)
+        gated = (y * F.silu(z)).float()
+        return F.rms_norm(gated, (self.d_inner,), self.norm.float(), eps=1e-5).to(tokens.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b h w 2 d` -> `b h w 2 d`."""
+        return self.out_proj(self.scan(self.in_proj(x), self.direction))
+
+
+class Mamba1Branch(nn.Module):
+    """Mamba1 (selective scan, diagonal A) in the same four shared directions: the ablation of Mamba2."""
+
+    def __init__(
+        self, d: int, *, d_state: int = 16, d_conv: int = 4, expand: int = 2, scan: str = "interleaved"
+    ) -> None:
+        super().__init__()
+        self.d_inner, self.d_state, self.rank = expand * d, d_state, math.ceil(d / 16)
+        self.scan = SCANS[scan]
+        self.in_proj = nn.Linear(d, 2 * self.d_inner, bias=False)
+        self.conv = nn.Conv1d(self.d_inner, self.d_inner, d_conv, groups=self.d_inner)
+        self.x_proj = nn.Linear(self.d_inner, self.rank + 2 * d_state, bias=False)
+        self.dt_proj = nn.Linear(self.rank, self.d_inner)
+        nn.init.uniform_(self.dt_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
+        with torch.no_grad():
+            self.dt_proj.bias.copy_(dt_bias(self.d_inner))
+        no_decay(self.dt_proj.bias)
+        A = torch.arange(1, d_state + 1, dtype=torch.float32).repeat(self.d_inner, 1)
+        self.A_log = no_decay(nn.Parameter(A.log()))
+        self.D = no_decay(nn.Parameter(torch.ones(self.d_inner)))
+        self.out_proj = nn.Linear(self.d_inner, d, bias=False)
+
+    def direction(self, tokens: Tensor, reverse: bool) -> Tensor:
+        """One scan over projected tokens `b l (z|x)` -> gated `b l d_inner`."""
+        z, x = tokens.chunk(2, dim=-1)
+        x = F.silu(causal_conv(x, self.conv, reverse))
+        low, B, C = self.x_proj(x).split([self.rank, self.d_state, self.d_state], dim=-1)
+        delta = F.softplus(self.dt_proj(low).float())
+        y = selective_scan(x, delta, -torch.exp(self.A_log.float()), B, C, self.D.float(), reverse=reverse)
+        return y.to(z.dtype) * F.silu(z)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b h w 2 d` -> `b h w 2 d`."""
+        return self.out_proj(self.scan(self.in_proj(x), self.direction))
+
+
+def repeat_heads(x: Tensor, heads: int) -> Tensor:
+    """`b l g p` -> `b l heads p`, each group serving heads / g heads in a row."""
+    return x if x.shape[2] == heads else x.repeat_interleave(heads // x.shape[2], dim=2)
+
+
+class GatedWindowAttention(nn.Module):
+    """Self-attention within windows of one frame, times a sigmoid gate of the same input, then the projection.
+
+    Gated Attention (Qiu et al., arXiv:2505.06708): `head` has one gate a head, `element` one a channel.
+    """
+
+    def __init__(self, d: int, heads: int, window: int, shift: int = 0, gate: str = "none") -> None:
+        super().__init__()
+        self.heads, self.window, self.shift, self.kind = heads, window, shift, gate
+        self.qkv = nn.Linear(d, 3 * d)
+        self.gate = None if gate == "none" else nn.Linear(d, {"head": heads, "element": d}[gate])
+        self.proj = nn.Linear(d, d)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b h w 2 d` -> `b h w 2 d`; the frames do not see each other."""
+        frames = x.movedim(3, 1).flatten(0, 1)
+        q, k, v = self.qkv(frames).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        gate = None if self.gate is None else self.gate(frames).unflatten(-1, (self.heads, -1))
+        y = window_attention(q, k, v, window=self.window, shift=self.shift, gate=gate)
+        return self.proj(y.flatten(-2)).unflatten(0, (-1, 2)).movedim(1, 3)
+
+
+class ECA(nn.Module):
+    """Efficient channel attention (Wang et al., 2020): a 1-D convolution over the pooled channels."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        t = int(abs((math.log2(d) + 1) / 2))
+        width = t if t % 2 else t + 1
+        self.conv = nn.Conv1d(1, 1, width, padding=width // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b h w 2 d` -> `b h w 2 d`."""
+        pooled = x.mean((1, 2))
+        scale = self.conv(pooled.flatten(0, 1)[:, None]).sigmoid()
+        return x * scale.view(x.shape[0], 1, 1, 2, -1)
+
+
+class SE(nn.Module):
+    """Squeeze and excitation (Hu et al., 2018): two layers over the pooled channels."""
+
+    def __init__(self, d: int, ratio: int = 4) -> None:
+        super().__init__()
+        hidden = max(d // ratio, 1)
+        self.net = nn.Sequential(nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, d), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b h w 2 d` -> `b h w 2 d`."""
+        return x * self.net(x.mean((1, 2)))[:, None, None]
+
+
+class CAB(nn.Module):
+    """Channel attention block of VFIMamba: two convolutions through d / 3 channels, then SE with ratio 30."""
+
+    def __init__(self, d: int, compress: int = 3, squeeze: int = 30) -> None:
+        super().__init__()
+        hidden = d // compress
+        self.convs = nn.Sequential(
+            nn.Conv2d(d, hidden, 3, padding=1), nn.GELU(), nn.Conv2d(hidden, d, 3, padding=1)
+        )
+        self.se = SE(d, squeeze)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b h w 2 d` -> `b h w 2 d`."""
+        frames = self.convs(x.permute(0, 3, 4, 1, 2).flatten(0, 1))
+        return self.se(frames.unflatten(0, (-1, 2)).permute(0, 3, 4, 1, 2))
+
+
+CHANNEL_ATTENTION: dict[str, Callable[[int], nn.Module]] = {"eca": ECA, "se": SE, "cab": CAB}
+
+
+def mamba_branch(d: int, c: BlockConfig) -> nn.Module:
+    """The state-space branch that `c` asks for, at width `d`."""
+    if c.mamba == 1:
+        return Mamba1Branch(d, d_conv=c.d_conv, expand=c.expand, scan=c.scan)
+    heads = d // c.head_dim
+    layout = {
+        "standard": {"d_state": c.d_state, "expand": c.expand, "headdim": c.headdim},
+        "matched": {"d_state": c.head_dim, "expand": 1, "headdim": c.head_dim, "groups": heads},
+        "d_xb": {"d_state": c.head_dim, "expand": c.expand, "headdim": c.head_dim, "d_xb": d},
+    }[c.mamba_layout]
+    return Mamba2Branch(d, d_conv=c.d_conv, scan=c.scan, chunk=c.chunk, **layout)
+
+
+class LGSBlock(nn.Module):
+    """x + ECA(fuse(mamba(n), attention(n))), then x + MLP(norm(x)); mHC replaces fusion and first residual."""
+
+    def __init__(self, d: int, config: BlockConfig, *, shifted: bool = False) -> None:
+        super().__init__()
+        c = config
+        self.drop_path = c.drop_path
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        branches = []
+        if c.backbone != "gated_attn_only":
+            branches.append(mamba_branch(d, c))
+        if c.backbone != "mamba2_only":
+            shift = c.window // 2 if shifted else 0
+            branches.append(GatedWindowAttention(d, d // c.head_dim, c.window, shift, c.gate))
+        self.branches = nn.ModuleList(branches)
+        self.channel = CHANNEL_ATTENTION[c.channel_attention](d)
+        plain = c.residual == "plain"
+        self.mhc = None if plain else HyperConnection(1 + len(branches), kind=c.residual, init=c.mhc_init)
+        self.fuse = nn.Linear(d * len(branches), d) if plain and len(branches) > 1 else nn.Identity()
+        self.mlp = nn.Sequential(nn.Linear(d, c.mlp_ratio * d), nn.GELU(), nn.Linear(c.mlp_ratio * d, d))
+
+    def drop(self, x: Tensor) -> Tensor:
+        """Stochastic depth: in training, the branch of some samples is zero and the others are scaled up."""
+        if not self.training or self.drop_path == 0:
+            return x
+        keep = 1 - self.drop_path
+        return x * x.new_empty(x.shape[0], 1, 1, 1, 1).bernoulli_(keep) / keep
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b h w 2 d` -> `b h w 2 d`."""
+        n = self.norm1(x)
+        made = [branch(n) for branch in self.branches]
+        if self.mhc is None:
+            x = x + self.drop(self.channel(self.fuse(torch.cat(made, dim=-1))))
+        else:
+            x = self.mhc([x, *made], self.channel)
+        return x + self.drop(self.mlp(self.norm2(x)))
