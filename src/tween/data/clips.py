@@ -1,0 +1,152 @@
+"""Triples (frame 0, frame t, frame 1) cut from real clips: windows inside one shot, never across a cut."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tween.core import TweenError
+from tween.data.store import FrameStore, sample
+from tween.ops.warp import pixel_grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """A run of frames without a cut: `start` and `count` in its file, mean flow in px a frame at the file's size."""
+
+    file: str
+    start: int
+    count: int
+    flow: float
+
+
+def read_shots(path: Path) -> list[Shot]:
+    """Shots from a CSV with columns file, start_frame, end_frame_excl, mean_flow_px."""
+    try:
+        with path.open(newline="") as f:
+            return [
+                Shot(
+                    file=row["file"],
+                    start=int(row["start_frame"]),
+                    count=int(row["end_frame_excl"]) - int(row["start_frame"]),
+                    flow=float(row["mean_flow_px"]),
+                )
+                for row in csv.DictReader(f)
+            ]
+    except (OSError, KeyError, ValueError) as error:
+        raise TweenError(
+            f"{path} should be a CSV of shots (file, start_frame, end_frame_excl, mean_flow_px): {error}"
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Where triples may be drawn, as tensors on the device.
+
+    Attributes:
+        first: first frame of each shot in the store.
+        count: frames in it.
+        reach: longest distance between frame 0 and frame 1, in frames.
+        weight: how often a shot is drawn.
+    """
+
+    first: Tensor
+    count: Tensor
+    reach: Tensor
+    weight: Tensor
+
+    @staticmethod
+    def build(shots: Sequence[Shot], first: Sequence[int], *, pixels: float, device: torch.device) -> Windows:
+        """`first[i]` is where shot i begins in the store; `pixels` bounds the mean motion of a triple.
+
+        Shots that move little are drawn less: a triple of identical frames teaches nothing.
+        """
+        flow = torch.tensor([max(s.flow, 0.3) for s in shots])
+        count = torch.tensor([s.count for s in shots])
+        reach = (pixels / flow).floor().clamp(2, 12).long()
+        return Windows(
+            first=torch.tensor(first).to(device),
+            count=count.to(device),
+            reach=torch.minimum(reach, count - 1).to(device),
+            weight=(count * flow.clamp(max=6.0).sqrt()).to(device),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triples:
+    """A batch. `frames` `b 3 3 h w` (frame 0, frame t, frame 1), `t` `b`; exact flow `b 4 h w` where `known` is 1."""
+
+    frames: Tensor
+    t: Tensor
+    flow: Tensor
+    known: Tensor
+
+
+def uniform(n: int, low: float, high: float, g: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=g, device=g.device) * (high - low) + low
+
+
+def draw_frames(windows: Windows, n: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Frame indices `n 3` and t `n`: a free t half of the time, the middle otherwise, time reversed at random."""
+    shot = torch.multinomial(windows.weight, n, replacement=True, generator=g)
+    reach, count = windows.reach[shot], windows.count[shot]
+    span = 2 + (uniform(n, 0, 1, g) * (reach - 1)).long()
+    inside = 1 + (uniform(n, 0, 1, g) * (span - 1)).long()
+    middle = uniform(n, 0, 1, g) < 0.5
+    span = torch.where(middle, (span // 2) * 2, span)
+    inside = torch.where(middle, span // 2, inside)
+    start = windows.first[shot] + (uniform(n, 0, 1, g) * (count - span)).long()
+    back = uniform(n, 0, 1, g) < 0.5
+    begin, end = torch.where(back, start + span, start), torch.where(back, start, start + span)
+    t = torch.where(back, span - inside, inside) / span
+    return torch.stack((begin, start + inside, end), 1), t
+
+
+def draw_positions(store: FrameStore, frame: Tensor, size: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Where a crop of `size` looks: positions `n size size 2` in the full-size frame, and the zoom `n`.
+
+    Any place, zoom 0.45 to 1.2, a small tilt, quarter turns and mirror images.
+    """
+    n = len(frame)
+    height, width = store.size[0, frame].float().unbind(-1)
+    zoom = torch.exp(uniform(n, -0.8, 0.18, g)).maximum(size / torch.minimum(height, width) * 0.9)
+    tilt = uniform(n, -0.12, 0.12, g) * (uniform(n, 0, 1, g) < 0.3)
+    angle = tilt + torch.pi / 2 * (uniform(n, 0, 2, g)).long()
+    flip = torch.where(uniform(n, 0, 1, g) < 0.5, -1.0, 1.0)
+    room = (size / zoom / 2).clamp(max=torch.minimum(height, width) / 2)
+    cx = room + uniform(n, 0, 1, g) * (width - 2 * room)
+    cy = room + uniform(n, 0, 1, g) * (height - 2 * room)
+    upside = torch.where(uniform(n, 0, 1, g) < 0.5, -1.0, 1.0)
+    centred = pixel_grid(size, size, frame.device) - (size - 1) / 2
+    x, y = (centred / zoom[:, None, None, None]).unbind(1)
+    x, y = x * flip[:, None, None], y * upside[:, None, None]
+    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    return torch.stack(
+        (cx[:, None, None] + cos * x - sin * y, cy[:, None, None] + sin * x + cos * y), -1
+    ), zoom
+
+
+def tint(frames: Tensor, g: torch.Generator) -> Tensor:
+    """Gain, gamma and channel order, one choice a sample for all its frames (`n k 3 h w`)."""
+    n = len(frames)
+    gain = uniform(n, 0.8, 1.15, g).view(n, 1, 1, 1, 1)
+    gamma = uniform(n, 0.85, 1.2, g).view(n, 1, 1, 1, 1)
+    straight = torch.arange(3, device=g.device).expand(n, 3)
+    shuffled = torch.rand(n, 3, generator=g, device=g.device).argsort(1)
+    order = torch.where(uniform(n, 0, 1, g)[:, None] < 0.3, shuffled, straight)
+    frames = frames.gather(2, order.view(n, 1, 3, 1, 1).expand_as(frames))
+    return (frames.clamp_min(1e-4) ** gamma * gain).clamp(0, 1)
+
+
+def clip_triples(store: FrameStore, windows: Windows, n: int, size: int, g: torch.Generator) -> Triples:
+    """`n` augmented real triples of `size` x `size`; their flow is not known."""
+    frame, t = draw_frames(windows, n, g)
+    position, zoom = draw_positions(store, frame[:, 0], size, g)
+    frames = sample(store, frame, position[:, None].expand(-1, 3, -1, -1, -1), zoom[:, None].expand(-1, 3))
+    nothing = torch.zeros(n, 4, size, size, device=t.device)
+    return Triples(frames=tint(frames, g), t=t, flow=nothing, known=torch.zeros_like(t))

@@ -1,0 +1,163 @@
+"""Layered synthetic motion: pieces of real pictures move on curves over one another. Frame and flow are exact
+at every t, occlusion included, and the supply never ends.
+
+Layer k at time s maps its own coordinates m to the picture by x = c + p(s) + scale(s) R(angle(s)) m.
+Rendering inverts this per pixel, so there is no splatting and no error.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tween.data.clips import Triples, tint, uniform
+from tween.data.store import FrameStore, sample
+from tween.ops.warp import pixel_grid
+
+LAYERS = 4  # the first is the background
+
+
+class Course(NamedTuple):
+    """Motion of every layer (`n k ...`): centre, velocity and acceleration over the unit interval, turn and growth."""
+
+    centre: Tensor
+    velocity: Tensor
+    bend: Tensor
+    turn: Tensor
+    growth: Tensor
+
+    def place(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Centre `n k 2`, angle and scale `n k` at time `s` (`n`)."""
+        s = s[:, None]
+        swing = (s - 0.5).square()[..., None] - 0.25  # zero at both ends: the bend is all between
+        centre = self.centre + self.velocity * (s - 0.5)[..., None] + self.bend * swing
+        return centre, self.turn * (s - 0.5), torch.exp(self.growth * (s - 0.5))
+
+
+def draw_course(n: int, size: int, g: torch.Generator) -> Course:
+    """Speeds log-uniform up to a quarter of the crop for objects, half of that for the background."""
+
+    def noise(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=g, device=g.device)
+
+    most = torch.full((LAYERS,), 0.26 * size, device=g.device)
+    most[0] *= 0.5
+    speed = most * torch.exp(uniform(n * LAYERS, -4.0, 0.0, g)).view(n, LAYERS)
+    direction = F.normalize(noise(n, LAYERS, 2), dim=-1)
+    shared = speed[:, :1, None] * direction[:, :1] * (uniform(n, 0, 1, g) < 0.5).view(n, 1, 1)
+    velocity = speed[..., None] * direction
+    velocity = torch.cat((velocity[:, :1], velocity[:, 1:] + shared), 1)  # objects often follow the camera
+    centre = uniform(n * LAYERS * 2, 0.1 * size, 0.9 * size, g).view(n, LAYERS, 2)
+    centre[:, 0] = size / 2
+    return Course(
+        centre,
+        velocity,
+        noise(n, LAYERS, 2) * speed[..., None] * 0.35,
+        noise(n, LAYERS) * 0.08,
+        noise(n, LAYERS) * 0.06,
+    )
+
+
+def to_layer(course: Course, s: Tensor, grid: Tensor) -> Tensor:
+    """Picture positions `n 1|k h w 2` to layer coordinates `n k h w 2` at time `s`."""
+    centre, angle, scale = course.place(s)
+    x, y = ((grid - centre[..., None, None, :]) / scale[..., None, None, None]).unbind(-1)
+    cos, sin = angle.cos()[..., None, None], angle.sin()[..., None, None]
+    return torch.stack((cos * x + sin * y, cos * y - sin * x), -1)
+
+
+def to_picture(course: Course, s: Tensor, m: Tensor) -> Tensor:
+    """The inverse of `to_layer`."""
+    centre, angle, scale = course.place(s)
+    x, y = m.unbind(-1)
+    cos, sin = angle.cos()[..., None, None], angle.sin()[..., None, None]
+    turned = torch.stack((cos * x - sin * y, sin * x + cos * y), -1)
+    return centre[..., None, None, :] + turned * scale[..., None, None, None]
+
+
+class Look(NamedTuple):
+    """What the layers look like: textures (frame, origin, zoom, angle) and outlines (noise, radius, softness)."""
+
+    frame: Tensor
+    origin: Tensor
+    zoom: Tensor
+    outline: Tensor
+    radius: Tensor
+    edge: Tensor
+
+
+def draw_look(store: FrameStore, n: int, size: int, g: torch.Generator) -> Look:
+    """Textures from any frame of the store; outlines from smooth noise inside an ellipse, some of them thin."""
+    k = n * LAYERS
+    frame = (uniform(k, 0, 1, g) * store.offset.shape[1]).long()
+    height, width = store.size[0, frame].float().unbind(-1)
+    origin = torch.stack((uniform(k, 0, 1, g) * width, uniform(k, 0, 1, g) * height), -1)
+    radius = torch.exp(uniform(2 * k, -2.6, -0.7, g)).view(n, LAYERS, 2) * size
+    noise = torch.randn(k, 1, 6, 6, generator=g, device=g.device)
+    outline = F.interpolate(noise, size=(48, 48), mode="bicubic", align_corners=True)
+    axis = torch.linspace(-1, 1, 48, device=g.device)
+    ellipse = 1 - (axis[:, None].square() + axis.square()).sqrt()
+    return Look(
+        frame.view(n, LAYERS),
+        origin.view(n, LAYERS, 2),
+        torch.exp(uniform(k, -0.8, 0.4, g)).view(n, LAYERS),
+        outline * 0.25 + 1.2 * ellipse,
+        radius,
+        torch.exp(uniform(k, 1.5, 3.5, g)).view(n, LAYERS),
+    )
+
+
+def render(
+    store: FrameStore, course: Course, look: Look, s: Tensor, size: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Picture `n 3 size size` at time `s` (`n`), the index of the layer seen at each pixel `n size size`, and the
+    layer coordinates of every layer there `n k size size 2`."""
+    n = len(s)
+    grid = pixel_grid(size, size, s.device).permute(0, 2, 3, 1)[:, None]
+    m = to_layer(course, s, grid)
+    where = look.origin[..., None, None, :] + m / look.zoom[..., None, None, None]
+    colour = sample(store, look.frame, where, look.zoom)
+    local = (m / look.radius[..., None, None, :]).flatten(0, 1)
+    height = F.grid_sample(look.outline, local, padding_mode="border", align_corners=True).view(
+        n, LAYERS, size, size
+    )
+    outside = (local.abs().amax(-1) > 1).view_as(height)
+    alpha = torch.sigmoid(height * look.edge[..., None, None] * 4).masked_fill(outside, 0)
+    alpha[:, 0] = 1
+    picture = colour[:, 0]
+    seen = torch.zeros(n, size, size, dtype=torch.long, device=s.device)
+    for k in range(1, LAYERS):
+        a = alpha[:, k]
+        picture = picture + a[:, None] * (colour[:, k] - picture)
+        seen = torch.where(a > 0.5, k, seen)
+    return picture, seen, m
+
+
+def layer_triples(store: FrameStore, n: int, size: int, g: torch.Generator) -> Triples:
+    """`n` synthetic triples with exact flow from t into both frames."""
+    course, look = draw_course(n, size, g), draw_look(store, n, size, g)
+    t = torch.where(uniform(n, 0, 1, g) < 0.5, 0.5, uniform(n, 0.05, 0.95, g))
+    zero, one = torch.zeros_like(t), torch.ones_like(t)
+    picture0, _, _ = render(store, course, look, zero, size)
+    picture1, _, _ = render(store, course, look, one, size)
+    picture, seen, m = render(store, course, look, t, size)
+    index = seen[:, None, ..., None].expand(-1, 1, -1, -1, 2)
+    here = pixel_grid(size, size, t.device).permute(0, 2, 3, 1)
+    flow = [to_picture(course, s, m).gather(1, index)[:, 0] - here for s in (zero, one)]
+    frames = torch.stack((picture0, picture, picture1), 1)
+    return Triples(
+        frames=tint(_soften(frames, g), g), t=t, flow=torch.cat(flow, -1).permute(0, 3, 1, 2), known=one
+    )
+
+
+def _soften(frames: Tensor, g: torch.Generator) -> Tensor:
+    """A random slight blur, the same for all frames of a sample: real lenses are not as sharp as a cut-out."""
+    n = len(frames)
+    kernel = torch.tensor([0.25, 0.5, 0.25], device=frames.device)
+    flat = frames.flatten(0, 2)[:, None]
+    blurred = F.conv2d(F.pad(flat, (1, 1, 1, 1), mode="replicate"), (kernel[:, None] * kernel)[None, None])
+    share = uniform(n, -0.5, 1, g).clamp_min(0).view(n, 1, 1, 1, 1)
+    return frames + share * (blurred.view_as(frames) - frames)

@@ -1,0 +1,88 @@
+"""Every training frame in one uint8 buffer on the device, and bilinear crops gathered from it without a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tween.video.bulk import halve
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameStore:
+    """Frames of any size, each stored at full and at half size (so that a small zoom does not alias).
+
+    Attributes:
+        pixels: flat uint8, `h w 3` after `h w 3`.
+        offset: `2 n` int64, where frame n begins, at full and half size.
+        size: `2 n 2` int64, (h, w).
+    """
+
+    pixels: Tensor
+    offset: Tensor
+    size: Tensor
+
+    @staticmethod
+    def build(clips: Iterable[np.ndarray], device: torch.device) -> FrameStore:
+        """From arrays `n h w 3` uint8, in order."""
+        chunks, offsets, sizes, end = [], [], [], 0
+        for clip in clips:
+            levels = []
+            for array in (clip, halve(clip)):
+                n, h, w, _ = array.shape
+                chunks.append(torch.from_numpy(np.ascontiguousarray(array)).flatten().to(device))
+                levels.append((end + torch.arange(n) * (h * w * 3), torch.tensor([h, w]).expand(n, 2)))
+                end += n * h * w * 3
+            offsets.append(torch.stack([o for o, _ in levels]))
+            sizes.append(torch.stack([s for _, s in levels]))
+        pixels = torch.empty(end, dtype=torch.uint8, device=device)
+        start = 0
+        while chunks:
+            chunk = chunks.pop(0)
+            pixels[start : start + chunk.numel()] = chunk
+            start += chunk.numel()
+        return FrameStore(
+            pixels=pixels, offset=torch.cat(offsets, 1).to(device), size=torch.cat(sizes, 1).to(device)
+        )
+
+
+def sample(store: FrameStore, frame: Tensor, position: Tensor, zoom: Tensor) -> Tensor:
+    """Bilinear samples, the picture mirrored beyond its border.
+
+    Args:
+        frame: `...` int64, which frame.
+        position: `... h w 2`, (x, y) in pixels of the full-size frame.
+        zoom: `...`, output pixels per full-size pixel; below 0.7 the half-size copy is read.
+
+    Returns:
+        `... 3 h w` float in [0, 1].
+    """
+    level = (zoom < 0.7).long()
+    offset = store.offset[level, frame][..., None, None]
+    height, width = store.size[level, frame].unbind(-1)
+    shrink = 1.0 - 0.5 * level.float()
+    x = _mirror((position[..., 0] + 0.5) * shrink[..., None, None] - 0.5, width[..., None, None])
+    y = _mirror((position[..., 1] + 0.5) * shrink[..., None, None] - 0.5, height[..., None, None])
+    x0, y0 = x.floor(), y.floor()
+    fx, fy = (x - x0)[..., None], (y - y0)[..., None]
+    x0, y0 = x0.long(), y0.long()
+    x1 = torch.minimum(x0 + 1, width[..., None, None] - 1)
+    y1 = torch.minimum(y0 + 1, height[..., None, None] - 1)
+    channel = torch.arange(3, device=frame.device)
+
+    def tap(ty: Tensor, tx: Tensor) -> Tensor:
+        index = offset + (ty * width[..., None, None] + tx) * 3
+        return store.pixels[index[..., None] + channel].float()
+
+    top = tap(y0, x0) * (1 - fx) + tap(y0, x1) * fx
+    bottom = tap(y1, x0) * (1 - fx) + tap(y1, x1) * fx
+    return ((top * (1 - fy) + bottom * fy) / 255).movedim(-1, -3)
+
+
+def _mirror(x: Tensor, size: Tensor) -> Tensor:
+    last = (size - 1).float().clamp_min(1)
+    return (last - (last - x % (2 * last)).abs()).clamp(min=torch.zeros_like(last), max=(size - 1).float())

@@ -1,0 +1,200 @@
+"""Preset `fast`: match once at 1/16, refine flow to 1/4, synthesise at 1/2.
+
+Per frame: a convolutional pyramid (cached for the next pair). Per pair: LGS blocks over both frames at 1/32 and
+global matching at 1/16. Per time: splat the motion to t, refine coarse to fine, warp and blend. Only the last part
+depends on t, so many t of one pair share the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tween.models.interp.blocks import LGSBlock
+from tween.models.interp.config import BlockConfig
+from tween.models.interp.match import Motion, global_match, motion_at
+from tween.ops.warp import backward_warp, resize_flow
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastConfig:
+    """Widths of the pyramid at 1/4, 1/8, 1/16, 1/32, of the matching keys, of the refiners at 1/16, 1/8, 1/4 (with
+    their depths) and of the synthesis at 1/2; the LGS blocks and their number."""
+
+    pyramid: tuple[int, int, int, int] = (48, 72, 96, 128)
+    key: int = 48
+    refine: tuple[int, int, int] = (96, 80, 56)
+    depth: tuple[int, int, int] = (3, 3, 4)
+    synthesis: int = 32
+    blocks: int = 2
+    block: BlockConfig = field(default_factory=BlockConfig)
+
+
+class Features(NamedTuple):
+    """One frame: `b c h w` at 1/4, 1/8, 1/16 and 1/32."""
+
+    quarter: Tensor
+    eighth: Tensor
+    sixteenth: Tensor
+    last: Tensor
+
+
+class Filled(NamedTuple):
+    """A frame at t with what led to it.
+
+    `prediction` `b 3 h w` unclamped; `flow_t0`, `flow_t1` `b 2 h w` px; `mask` `b 1 h w` the weight of frame 0;
+    `levels` flows and mask logits at 1/16, 1/8, 1/4 as `b 5 h w` (flow_t0, flow_t1 in pixels of that level, logit);
+    `hidden` `b c h w` at 1/4.
+    """
+
+    prediction: Tensor
+    flow_t0: Tensor
+    flow_t1: Tensor
+    mask: Tensor
+    levels: tuple[Tensor, Tensor, Tensor]
+    hidden: Tensor
+
+
+def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution and LeakyReLU."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1), nn.LeakyReLU(0.1, inplace=True))
+
+
+class Pyramid(nn.Module):
+    """Features of one frame at 1/4, 1/8, 1/16, 1/32. The 4x4 pixels of a quarter-size cell are its first channels:
+    no convolution runs at a finer size."""
+
+    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.quarter = nn.Sequential(conv(48, a), conv(a, a))
+        self.eighth = nn.Sequential(conv(a, b, 2), conv(b, b))
+        self.sixteenth = nn.Sequential(conv(b, c, 2), conv(c, c))
+        self.last = nn.Sequential(conv(c, d, 2), conv(d, d))
+
+    def forward(self, image: Tensor) -> Features:
+        cells = F.pixel_unshuffle((image - 0.5).to(self.quarter[0][0].weight.dtype), 4)
+        quarter = self.quarter(cells)
+        eighth = self.eighth(quarter)
+        sixteenth = self.sixteenth(eighth)
+        return Features(quarter, eighth, sixteenth, self.last(sixteenth))
+
+
+class Refiner(nn.Module):
+    """One level: warp both features by the current flow, correct flow and mask, pass a hidden state on."""
+
+    def __init__(self, c_in: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.first = conv(c_in, width)
+        self.body = nn.Sequential(*(conv(width, width) for _ in range(depth)))
+        self.head = nn.Conv2d(width, 5, 3, 1, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, inputs: list[Tensor], motion: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.first(torch.cat([i.to(inputs[0].dtype) for i in inputs], 1))
+        x = x + self.body(x)
+        return motion + self.head(x).to(motion.dtype), x
+
+
+class Synthesis(nn.Module):
+    """Blend weight and residual at full size from the two warped frames and the hidden state, computed at 1/2."""
+
+    def __init__(self, c_hidden: int, width: int) -> None:
+        super().__init__()
+        self.lift = nn.Sequential(nn.Conv2d(c_hidden, 4 * width, 1), nn.PixelShuffle(2))
+        self.first = conv(width + 24, width)
+        self.body = nn.Sequential(conv(width, width), conv(width, width))
+        self.head = nn.Sequential(nn.Conv2d(width, 16, 3, 1, 1), nn.PixelShuffle(2))
+        nn.init.zeros_(self.head[0].weight)
+        nn.init.zeros_(self.head[0].bias)
+
+    def forward(self, hidden: Tensor, warped0: Tensor, warped1: Tensor) -> tuple[Tensor, Tensor]:
+        """Mask logit `b 1 h w` and residual `b 3 h w`."""
+        frames = F.pixel_unshuffle(torch.cat((warped0, warped1), 1) - 0.5, 2)
+        x = self.first(torch.cat((self.lift(hidden), frames.to(hidden.dtype)), 1))
+        out = self.head(x + self.body(x)).float()
+        return out[:, :1], out[:, 1:]
+
+
+class FastNet(nn.Module):
+    """The network of preset `fast`. Height and width must divide by 32."""
+
+    multiple = 32
+
+    def __init__(self, config: FastConfig | None = None) -> None:
+        super().__init__()
+        config = config or FastConfig()
+        c4, c8, c16, c32 = config.pyramid
+        r16, r8, r4 = config.refine
+        self.config = config
+        self.pyramid = Pyramid(config.pyramid)
+        self.blocks = nn.ModuleList(
+            LGSBlock(c32, config.block, shifted=i % 2 == 1) for i in range(config.blocks)
+        )
+        self.down = nn.Conv2d(c32, c16, 1)
+        self.mix = conv(c16, c16)
+        self.key = nn.Conv2d(c16, config.key, 1)
+        self.importance = nn.Conv2d(c16, 1, 1)
+        self.refine16 = Refiner(2 * c16 + 14, r16, config.depth[0])
+        self.refine8 = Refiner(2 * c8 + r16 + 6, r8, config.depth[1])
+        self.refine4 = Refiner(2 * c4 + r8 + 6, r4, config.depth[2])
+        self.synthesis = Synthesis(r4, config.synthesis)
+
+    def encode(self, image: Tensor) -> Features:
+        """`b 3 h w` in [0, 1] to its pyramid: once a frame."""
+        return self.pyramid(image)
+
+    def pair(self, f0: Features, f1: Features) -> Motion:
+        """Displacement between two frames: once a pair."""
+        n = f0.last.shape[0]
+        x = torch.stack((f0.last, f1.last), 4).permute(0, 2, 3, 4, 1)  # b h w 2 c
+        for block in self.blocks:
+            x = block(x)
+        x = self.down(x.permute(3, 0, 4, 1, 2).flatten(0, 1))  # both frames side by side in the batch
+        x = torch.cat((f0.sixteenth, f1.sixteenth)) + F.interpolate(x, scale_factor=2, mode="bilinear")
+        context = self.mix(x)
+        key = self.key(context)
+        importance = self.importance(context).float().clamp(-6, 6).exp()
+        v01, certainty0 = global_match(key[:n], key[n:])
+        v10, certainty1 = global_match(key[n:], key[:n])
+        return Motion(
+            v01, v10, certainty0, certainty1, importance[:n], importance[n:], context[:n], context[n:]
+        )
+
+    def at(self, image0: Tensor, image1: Tensor, f0: Features, f1: Features, m: Motion, t: Tensor) -> Filled:
+        """The frame at `t` (`b` in [0, 1]) from both frames, their features and their motion."""
+        t = t.view(-1, 1, 1, 1)
+        flow, evidence = motion_at(m, t)
+        start = torch.cat((flow, torch.zeros_like(flow[:, :1])), 1)
+        level16, hidden = self.refine16(self._gather(m.context0, m.context1, start, t, evidence), start)
+        level8, hidden = self._finer(self.refine8, f0.eighth, f1.eighth, level16, hidden, t)
+        level4, hidden = self._finer(self.refine4, f0.quarter, f1.quarter, level8, hidden, t)
+        full = resize_flow(level4[:, :4], 4)
+        flow_t0, flow_t1 = full[:, :2], full[:, 2:]
+        warped0, warped1 = backward_warp(image0, flow_t0), backward_warp(image1, flow_t1)
+        logit, residual = self.synthesis(hidden, warped0, warped1)
+        coarse = F.interpolate(level4[:, 4:], scale_factor=4, mode="bilinear", align_corners=False)
+        mask = torch.sigmoid(logit + coarse)
+        prediction = warped1 + mask * (warped0 - warped1) + residual
+        return Filled(prediction, flow_t0, flow_t1, mask, (level16, level8, level4), hidden)
+
+    def forward(self, image0: Tensor, image1: Tensor, t: Tensor) -> Filled:
+        """Frames `b 3 h w` in [0, 1] and times `b` to the frames between."""
+        f0, f1 = self.encode(image0), self.encode(image1)
+        return self.at(image0, image1, f0, f1, self.pair(f0, f1), t)
+
+    def _finer(self, refiner: Refiner, f0: Tensor, f1: Tensor, motion: Tensor, hidden: Tensor, t: Tensor):
+        motion = torch.cat((resize_flow(motion[:, :4], 2), F.interpolate(motion[:, 4:], scale_factor=2)), 1)
+        hidden = F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False)
+        return refiner(self._gather(f0, f1, motion, t, hidden), motion)
+
+    @staticmethod
+    def _gather(f0: Tensor, f1: Tensor, motion: Tensor, t: Tensor, extra: Tensor) -> list[Tensor]:
+        warped0 = backward_warp(f0, motion[:, :2])
+        warped1 = backward_warp(f1, motion[:, 2:4])
+        return [warped0, warped1, motion, t.to(motion.dtype).expand_as(motion[:, :1]), extra]

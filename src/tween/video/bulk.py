@@ -1,0 +1,70 @@
+"""Decode whole training clips to uint8 arrays on disk, many at once. OpenCV, since timing and colour tags do not
+matter here; anything a user sees goes through read.py."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from tween.core import TweenError
+
+
+def decode(path: Path, lines: int) -> np.ndarray:
+    """All frames of `path` as `n h w 3` uint8 RGB, shrunk by area so that the shorter side is at most `lines`."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    video = cv2.VideoCapture(str(path))
+    frames = []
+    while True:
+        ok, bgr = video.read()
+        if not ok:
+            break
+        frames.append(_shrink(bgr, lines)[..., ::-1])
+    if not frames:
+        raise TweenError(f"{path} should be a video, but no frame could be decoded from it; check the file")
+    return np.ascontiguousarray(np.stack(frames))
+
+
+def _shrink(picture: np.ndarray, lines: int) -> np.ndarray:
+    import cv2
+
+    factor = lines / min(picture.shape[:2])
+    if factor >= 1:
+        return picture
+    height, width = (round(side * factor) for side in picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def halve(frames: np.ndarray) -> np.ndarray:
+    """`n h w 3` at half size, by area."""
+    import cv2
+
+    h, w = frames.shape[1] // 2, frames.shape[2] // 2
+    return np.stack([cv2.resize(f, (w, h), interpolation=cv2.INTER_AREA) for f in frames])
+
+
+def pack(paths: list[Path], folder: Path, lines: int, workers: int) -> list[Path]:
+    """Decode each path to `folder/NAME.npy` where that is missing; returns the array files in the order of `paths`.
+
+    Photos are clips of one frame. A file appears only when it is whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = [folder / f"{path.parent.name}_{path.name}.npy" for path in paths]
+    with ProcessPoolExecutor(workers) as pool:
+        todo = [(p, t, lines) for p, t in zip(paths, targets, strict=True) if not t.exists()]
+        for _ in pool.map(_pack_one, *zip(*todo, strict=True)) if todo else []:
+            pass
+    return targets
+
+
+def _pack_one(path: Path, target: Path, lines: int) -> None:
+    import cv2
+
+    picture = cv2.imread(str(path)) if path.suffix in {".jpg", ".png", ".webp"} else None
+    frames = decode(path, lines) if picture is None else _shrink(picture, lines)[None, ..., ::-1]
+    part = target.with_suffix(".part.npy")
+    np.save(part, frames)
+    part.rename(target)
