@@ -1,7 +1,7 @@
 """Checkpoints: one safetensors file, plain tensors and a JSON header, nothing that runs when it is read.
 
     full   weights, moments, average, step: resumed as if never stopped
-    lean   weights (the average where there is one) in half precision and the step: small, resumed with fresh moments
+    lean   weights (the average where there is one) and step, in half precision: resumed with fresh moments
 
 Random numbers need no place in it: the loop seeds them from the step.
 """
@@ -104,7 +104,7 @@ def lean(source: Path, target: Path, dtype: torch.dtype = torch.float16) -> None
 
 
 def weights(path: Path) -> dict[str, Tensor]:
-    """What a network loads from any checkpoint, float32 and named as in `state_dict`; the average if there is one."""
+    """A checkpoint's weights, averaged where there is an average, in float32 and named as in `state_dict`."""
     values, _ = read(path)
     kept = part(values, "ema/") or part(values, "weights/")
     return {name: v.float() if v.is_floating_point() else v for name, v in kept.items()}

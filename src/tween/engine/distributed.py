@@ -1,8 +1,8 @@
 """Data parallel training under torchrun: every process has the whole model and its own batches.
 
-Gradients are averaged by hand after the backward pass rather than by DistributedDataParallel, which binds its hooks
-to what needs a gradient when it is built and so never synchronises what a task unfreezes later. All processes must
-use the same parameters in the same step.
+Gradients are averaged by hand after the backward pass rather than by DistributedDataParallel, which binds its
+hooks to what needs a gradient when it is built and so never synchronises what a task unfreezes later. All
+processes must use the same parameters in the same step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Ranks(NamedTuple):
 
 
 def start() -> Ranks:
-    """Join the processes torchrun started; (0, 1) without torchrun. Call before building a model on the GPU."""
+    """Join the processes torchrun started; (0, 1) without it. Call before building a model on the GPU."""
     if "WORLD_SIZE" not in os.environ:
         return Ranks()
     if not dist.is_initialized():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def tensors(modules: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers by name, sharing memory with `modules`; a compiled part keeps its name."""
+    """Parameters and persistent buffers by name, sharing memory; a compiled module has its own name."""
     return {name.replace("_orig_mod.", ""): value for name, value in modules.state_dict().items()}
 
 
@@ -38,7 +38,7 @@ def write(values: dict[str, Tensor], modules: nn.Module) -> None:
 
 @contextmanager
 def in_place(ema: dict[str, Tensor], modules: nn.Module) -> Iterator[None]:
-    """The averaged weights stand in `modules`, in eval mode, while the block runs; an empty average changes none."""
+    """The averaged weights (if any) stand in `modules`, in eval mode, while the block runs."""
     mode = {module: module.training for module in modules.modules()}
     kept = start(modules)
     modules.eval()

@@ -16,7 +16,7 @@ from tween.engine.run import Run
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON can hold it: dataclasses become dicts, anything else that has no JSON form its type's name."""
+    """`value` as JSON can hold it: a dataclass becomes a dict, what has no JSON form its type's name."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

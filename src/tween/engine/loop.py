@@ -1,8 +1,8 @@
 """The one training loop.
 
-Each step, each turn: freeze what the turn does not own, zero, accumulate the sum of the loss terms, average over
-processes, clip, step. Then average the weights, `after_step`, log, validate, save. The host waits for the device only
-where it logs, validates or saves.
+Each step, each turn: freeze what the turn does not own, zero, accumulate the sum of the loss terms, average
+over processes, clip, step. Then average the weights, `after_step`, log, validate, save. The host waits for
+the device only where it logs, validates or saves.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def train(run: Run, *, resume: bool | Path = True) -> Report:
     """Run `run` to its end or until its minutes are over; always saved when this returns.
 
     Args:
-        resume: True goes on from `folder/last.safetensors` if it is there, a path from that checkpoint (full or
-            lean), False starts anew.
+        resume: True goes on from `folder/last.safetensors` if it is there, a path from that checkpoint, False
+            starts anew. Full and lean checkpoints both serve.
 
     Raises:
-        TweenError: if a checkpoint does not fit, `best_key` is not among the validated values, or no step of a whole
-            logging interval had a finite loss.
+        TweenError: if a checkpoint does not fit, `best_key` is not among the validated values, or many steps
+            on end had no finite loss.
     """
     ranks = distributed.start()
     state = begin(run, resume, ranks)
@@ -86,7 +86,7 @@ def begin(run: Run, resume: bool | Path, ranks: Ranks) -> State:
 
 
 def take_step(run: Run, state: State, ranks: Ranks) -> dict[str, Tensor]:
-    """Every turn of one step, the average, `after_step`. Returns the loss terms, norms and `skipped`, on the device."""
+    """Every turn of one step, the average, `after_step`. Returns what to log, still on the device."""
     first = state.step * run.accumulate * ranks.world + ranks.rank
     indices = range(first, first + run.accumulate * ranks.world, ranks.world)
     batches = []
@@ -133,7 +133,7 @@ def backward(turn: str, run: Run, step: int, batch: Any) -> dict[str, Tensor]:
 
 @contextmanager
 def frozen(modules: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Nothing but the optimiser's own parameters needs a gradient in the block; what the task froze stays frozen."""
+    """Only the optimiser's own parameters need gradients in the block; what the task froze stays frozen."""
     owned = {p for group in optimizer.param_groups for p in group["params"]}
     others = [p for p in modules.parameters() if p.requires_grad and p not in owned]
     for p in others:
@@ -146,7 +146,7 @@ def frozen(modules: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Non
 
 
 def seed(*key: Any) -> None:
-    """Seed torch's generators from `key`: random numbers depend on where a run is, not on how it came there."""
+    """Seed torch's generators from `key`: draws depend on where a run is, not on how it got there."""
     torch.manual_seed(random.Random("/".join(map(str, key))).getrandbits(63))
 
 

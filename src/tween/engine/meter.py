@@ -37,7 +37,7 @@ class Meter:
         self.steps += 1
 
     def read(self, samples: int) -> dict[str, float]:
-        """Mean of each finite term since the last call, number of skipped turns, samples a second; then forget.
+        """Mean of each term where finite, number of skipped turns, samples a second, all since the last call.
 
         Args:
             samples: in one step.

@@ -62,7 +62,7 @@ def gradients(optimizer: AdamW) -> list[Tensor]:
 
 
 def step(optimizer: AdamW, *, rate: float, clip: float, loss: Tensor) -> tuple[Tensor, Tensor]:
-    """Clip and step, or do nothing at all when `loss` or the gradient is not finite. Never waits for the device.
+    """Clip and step, or nothing at all when `loss` or the gradient is not finite. Never waits for the device.
 
     Returns:
         the gradient's norm before clipping and 1.0 if the step was skipped, both scalars on the device.

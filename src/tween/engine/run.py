@@ -20,13 +20,13 @@ class Run:
     Attributes:
         name: its folder's name under `runs/`.
         task: modules (already on their device), losses and turns.
-        batch: index -> batch, a pure function, so that a resumed run sees what an unbroken one would. Step s of a
-            run with `accumulate` parts on `world` processes takes the `accumulate * world` batches from
-            `s * accumulate * world` on. Torch's global generator is seeded by the index before every call.
+        batch: index -> batch, a pure function, so that a resumed run sees what an unbroken one would. Torch's
+            global generator is seeded by the index before every call. A step takes the next `accumulate`
+            indices, in every process.
         batch_size: samples in one batch; only the logged throughput depends on it.
         steps: optimiser steps in all; the schedule's length.
         precision: `bf16` runs `task.loss` under autocast.
-        ema: decay of the moving average of the weights, which is what is validated and kept as best; 0 keeps none.
+        ema: decay of the moving average of the weights, which is what is validated and kept as best; 0: none.
         accumulate: batches summed into one step.
         validate: (modules holding the averaged weights, steps done) -> named values.
         best_key: the value of `validate` whose greatest marks the best weights.

@@ -1,4 +1,4 @@
-"""Learning rate and averaging decay as pure functions of the step, so that a resumed run needs no scheduler state."""
+"""Learning rate and averaging decay as pure functions of the step: nothing to save, nothing to restore."""
 
 from __future__ import annotations
 
