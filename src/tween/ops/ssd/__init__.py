@@ -48,7 +48,7 @@ def ssd(
         TweenError: on shapes that do not fit together.
     """
     B, C = (t.unsqueeze(2) if t.ndim == 3 else t for t in (B, C))
-    _check(x, dt, A, B, C)
+    _check(x, dt, A, B, C, state)
     with torch.autocast(x.device.type, enabled=False):
         y, last = ssd_chunked(
             x, dt, A, B.to(x.dtype), C.to(x.dtype), chunk=chunk, state=state, reverse=reverse
@@ -58,15 +58,15 @@ def ssd(
     return (y.to(x.dtype), last) if return_state else y.to(x.dtype)
 
 
-def _check(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> None:
-    fits = (
-        x.ndim == B.ndim == 4 and dt.shape == x.shape[:3] and A.shape == x.shape[2:3] and B.shape == C.shape
-    )
-    if not fits or B.shape[:2] != x.shape[:2] or x.shape[2] % B.shape[2]:
-        got = ", ".join(
-            f"{name} {tuple(t.shape)}"
-            for name, t in zip(["x", "dt", "A", "B", "C"], (x, dt, A, B, C), strict=True)
-        )
+def _check(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None) -> None:
+    fits = x.ndim == B.ndim == 4 and B.shape == C.shape and B.shape[:2] == x.shape[:2]
+    fits = fits and dt.shape == x.shape[:3] and A.shape == x.shape[2:3] and x.shape[2] % B.shape[2] == 0
+    if not fits:
+        named = {"x": x, "dt": dt, "A": A, "B": B, "C": C}
+        got = ", ".join(f"{name} {tuple(t.shape)}" for name, t in named.items())
         raise TweenError(
             f"ssd needs x (b,l,h,p), dt (b,l,h), A (h), B and C (b,l,g,n) with g dividing h, but got {got}"
         )
+    if state is not None and state.shape != (x.shape[0], *x.shape[2:], B.shape[3]):
+        want = (x.shape[0], *x.shape[2:], B.shape[3])
+        raise TweenError(f"ssd needs a state (b,h,p,n) = {want}, but got {tuple(state.shape)}")
