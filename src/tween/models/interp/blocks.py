@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tween.core import TweenError
 from tween.models.interp.config import BlockConfig
 from tween.models.interp.mhc import HyperConnection
 from tween.ops.attention import window_attention
@@ -191,11 +192,11 @@ class ECA(nn.Module):
 
 
 class SE(nn.Module):
-    """Squeeze and excitation (Hu et al., 2018): two layers over the pooled channels."""
+    """Squeeze and excitation (Hu et al., 2018): two layers over the pooled channels, at least 4 hidden units."""
 
     def __init__(self, d: int, ratio: int = 4) -> None:
         super().__init__()
-        hidden = max(d // ratio, 1)
+        hidden = max(d // ratio, 4)
         self.net = nn.Sequential(nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, d), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -242,6 +243,11 @@ class LGSBlock(nn.Module):
     def __init__(self, d: int, config: BlockConfig, *, shifted: bool = False) -> None:
         super().__init__()
         c = config
+        if d % c.head_dim or (c.mamba_layout == "standard" and c.expand * d % c.headdim):
+            raise TweenError(
+                f"an LGS block needs a width that head_dim {c.head_dim} divides, and headdim {c.headdim} its "
+                f"{c.expand}-fold, but got width {d}; change the width or the head sizes"
+            )
         self.drop_path = c.drop_path
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
         branches = []

@@ -1,0 +1,20 @@
+"""Networks small enough to run in a test, of every shape that the real ones have."""
+
+from dataclasses import replace
+
+import torch
+
+from tween.models.interp.config import NetConfig, with_block
+
+TOY = NetConfig(width=16, depths=(1, 2, 1), flow_widths=(8, 8, 8), context_width=8, scale_list=(2, 1, 1))
+TOY = with_block(TOY, headdim=16, d_state=8, chunk=16, drop_path=0.0)
+TOY1 = replace(TOY, phase=1)
+
+
+def frames(
+    b: int = 2, h: int = 16, w: int = 24, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Two frames and one time each."""
+    g = torch.Generator().manual_seed(seed)
+    t = torch.linspace(0.25, 0.75, b)
+    return torch.rand(b, 3, h, w, generator=g), torch.rand(b, 3, h, w, generator=g), t
