@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -79,12 +79,26 @@ class Windows:
 
 @dataclass(frozen=True, kw_only=True)
 class Triples:
-    """A batch. `frames` `b 3 3 h w` (frame 0, frame t, frame 1), `t` `b`; exact flow `b 4 h w` where `known` is 1."""
+    """A batch.
+
+    Attributes:
+        frames: `b 3 3 h w` (frame 0, frame t, frame 1).
+        t: `b`.
+        flow: `b 4 h w`, exact flow_t0 and flow_t1 in pixels, where known.
+        between: `b 4 h w`, exact flow_01 and flow_10.
+        known: `b`, 1 where the flows are known, 0 for real clips.
+    """
 
     frames: Tensor
     t: Tensor
     flow: Tensor
+    between: Tensor
     known: Tensor
+
+    @staticmethod
+    def cat(parts: Sequence[Triples]) -> Triples:
+        """One batch out of several."""
+        return Triples(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Triples)})
 
 
 def uniform(n: int, low: float, high: float, g: torch.Generator) -> Tensor:
@@ -143,10 +157,18 @@ def tint(frames: Tensor, g: torch.Generator) -> Tensor:
     return (frames.clamp_min(1e-4) ** gamma * gain).clamp(0, 1)
 
 
-def clip_triples(store: FrameStore, windows: Windows, n: int, size: int, g: torch.Generator) -> Triples:
-    """`n` augmented real triples of `size` x `size`; their flow is not known."""
+def clip_triples(
+    store: FrameStore,
+    windows: Windows,
+    n: int,
+    size: int,
+    g: torch.Generator,
+    *,
+    sample: Callable[..., Tensor] = sample,
+) -> Triples:
+    """`n` augmented real triples of `size` x `size`; their flow is not known. `sample` may be a compiled one."""
     frame, t = draw_frames(windows, n, g)
     position, zoom = draw_positions(store, frame[:, 0], size, g)
     frames = sample(store, frame, position[:, None].expand(-1, 3, -1, -1, -1), zoom[:, None].expand(-1, 3))
     nothing = torch.zeros(n, 4, size, size, device=t.device)
-    return Triples(frames=tint(frames, g), t=t, flow=nothing, known=torch.zeros_like(t))
+    return Triples(frames=tint(frames, g), t=t, flow=nothing, between=nothing, known=torch.zeros_like(t))

@@ -7,6 +7,7 @@ Rendering inverts this per pixel, so there is no splatting and no error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -29,7 +30,7 @@ class Course(NamedTuple):
     turn: Tensor
     growth: Tensor
 
-    def place(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def place(self, s: Tensor) -> View:
         """Centre `n k 2`, angle and scale `n k` at time `s` (`n`)."""
         s = s[:, None]
         swing = (s - 0.5).square()[..., None] - 0.25  # zero at both ends: the bend is all between
@@ -110,11 +111,16 @@ def draw_look(store: FrameStore, n: int, size: int, g: torch.Generator) -> Look:
     )
 
 
-def render(
-    store: FrameStore, course: Course, look: Look, s: Tensor, size: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Picture `n 3 size size` at time `s` (`n`), the index of the layer seen at each pixel `n size size`, and the
-    layer coordinates of every layer there `n k size size 2`."""
+class View(NamedTuple):
+    """The picture `n 3 h w`, the layer seen at each pixel `n h w`, layer coordinates of every layer `n k h w 2`."""
+
+    picture: Tensor
+    seen: Tensor
+    place: Tensor
+
+
+def render(store: FrameStore, course: Course, look: Look, s: Tensor, size: int) -> View:
+    """The picture of `size` x `size` pixels at time `s` (`n`)."""
     n = len(s)
     grid = pixel_grid(size, size, s.device).permute(0, 2, 3, 1)[:, None]
     m = to_layer(course, s, grid)
@@ -133,24 +139,37 @@ def render(
         a = alpha[:, k]
         picture = picture + a[:, None] * (colour[:, k] - picture)
         seen = torch.where(a > 0.5, k, seen)
-    return picture, seen, m
+    return View(picture, seen, m)
 
 
-def layer_triples(store: FrameStore, n: int, size: int, g: torch.Generator) -> Triples:
-    """`n` synthetic triples with exact flow from t into both frames."""
+def layer_triples(
+    store: FrameStore, n: int, size: int, g: torch.Generator, *, render: Callable[..., View] = render
+) -> Triples:
+    """`n` synthetic triples with exact flow from t into both frames. `render` may be a compiled one."""
     course, look = draw_course(n, size, g), draw_look(store, n, size, g)
     t = torch.where(uniform(n, 0, 1, g) < 0.5, 0.5, uniform(n, 0.05, 0.95, g))
     zero, one = torch.zeros_like(t), torch.ones_like(t)
-    picture0, _, _ = render(store, course, look, zero, size)
-    picture1, _, _ = render(store, course, look, one, size)
-    picture, seen, m = render(store, course, look, t, size)
-    index = seen[:, None, ..., None].expand(-1, 1, -1, -1, 2)
-    here = pixel_grid(size, size, t.device).permute(0, 2, 3, 1)
-    flow = [to_picture(course, s, m).gather(1, index)[:, 0] - here for s in (zero, one)]
-    frames = torch.stack((picture0, picture, picture1), 1)
+    view0, view1, view = (render(store, course, look, s, size) for s in (zero, one, t))
+
+    def flow(source: View, *times: Tensor) -> Tensor:
+        return torch.cat([_displacement(course, source, s) for s in times], 1)
+
+    frames = torch.stack((view0.picture, view.picture, view1.picture), 1)
     return Triples(
-        frames=tint(_soften(frames, g), g), t=t, flow=torch.cat(flow, -1).permute(0, 3, 1, 2), known=one
+        frames=tint(_soften(frames, g), g),
+        t=t,
+        flow=flow(view, zero, one),
+        between=torch.cat((flow(view0, one), flow(view1, zero)), 1),
+        known=one,
     )
+
+
+def _displacement(course: Course, view: View, s: Tensor) -> Tensor:
+    """Where what is seen in `view` lies at time `s`, minus where it is: flow `n 2 h w`."""
+    _, seen, m = view
+    size = seen.shape[-1]
+    there = to_picture(course, s, m).gather(1, seen[:, None, ..., None].expand(-1, 1, -1, -1, 2))[:, 0]
+    return there.permute(0, 3, 1, 2) - pixel_grid(size, size, s.device)
 
 
 def _soften(frames: Tensor, g: torch.Generator) -> Tensor:

@@ -76,9 +76,12 @@ class Pyramid(nn.Module):
         self.sixteenth = nn.Sequential(conv(b, c, 2), conv(c, c))
         self.last = nn.Sequential(conv(c, d, 2), conv(d, d))
 
+    def quarter_of(self, image: Tensor) -> Tensor:
+        """`b 3 h w` in [0, 1] to the finest features."""
+        return self.quarter(F.pixel_unshuffle((image - 0.5).to(self.quarter[0][0].weight.dtype), 4))
+
     def forward(self, image: Tensor) -> Features:
-        cells = F.pixel_unshuffle((image - 0.5).to(self.quarter[0][0].weight.dtype), 4)
-        quarter = self.quarter(cells)
+        quarter = self.quarter_of(image)
         eighth = self.eighth(quarter)
         sixteenth = self.sixteenth(eighth)
         return Features(quarter, eighth, sixteenth, self.last(sixteenth))

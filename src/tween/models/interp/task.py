@@ -1,0 +1,155 @@
+"""What `fast` is trained on: the picture, coarse pictures, exact flow where it is known, a teacher that has seen
+the answer elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tween.losses import census, charbonnier, distillation, laplacian
+from tween.models.interp.fast import FastNet, Filled, Refiner
+from tween.models.interp.match import Motion
+from tween.ops.warp import backward_warp, resize_flow
+
+
+class Batch(Protocol):
+    """What the task needs of a batch; see `tween.data.clips.Triples`."""
+
+    frames: Tensor
+    t: Tensor
+    flow: Tensor
+    between: Tensor
+    known: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Weight of each term. Flow terms are in full-size pixels, pictures in [0, 1]."""
+
+    laplacian: float = 1.0
+    charbonnier: float = 1.0
+    census: float = 0.02
+    coarse: float = 0.2
+    teacher: float = 0.5
+    distill: float = 0.01
+    flow: float = 0.008
+    match: float = 0.004
+
+
+class Teacher(nn.Module):
+    """Corrects the student's flow at 1/4 with the answer in view (privileged distillation, RIFE, ECCV 2022)."""
+
+    def __init__(self, student: FastNet) -> None:
+        super().__init__()
+        c4, r4 = student.config.pyramid[0], student.config.refine[2]
+        self.refine = Refiner(3 * c4 + r4 + 6, r4, 2)
+
+    def forward(
+        self,
+        image0: Tensor,
+        image1: Tensor,
+        features: list[Tensor],
+        motion: Tensor,
+        hidden: Tensor,
+        t: Tensor,
+    ):
+        """Full-size flow `b 4 h w` and picture `b 3 h w`; `features` of both frames and of the answer at 1/4."""
+        f0, f1, truth = features
+        warped0, warped1 = backward_warp(f0, motion[:, :2]), backward_warp(f1, motion[:, 2:4])
+        plane = t.view(-1, 1, 1, 1).to(motion.dtype).expand_as(motion[:, :1])
+        motion, _ = self.refine([warped0, warped1, truth, motion, plane, hidden], motion)
+        return blend(image0, image1, motion, 4)
+
+
+def blend(image0: Tensor, image1: Tensor, motion: Tensor, factor: int = 1) -> tuple[Tensor, Tensor]:
+    """Flow `b 4 h w` and the two warped frames mixed by the mask, from motion `b 5 h/factor w/factor`."""
+    flow, logit = motion[:, :4], motion[:, 4:]
+    if factor > 1:
+        flow = resize_flow(flow, factor)
+        logit = F.interpolate(logit, scale_factor=factor, mode="bilinear", align_corners=False)
+    warped0, warped1 = backward_warp(image0, flow[:, :2]), backward_warp(image1, flow[:, 2:])
+    return flow, warped1 + torch.sigmoid(logit) * (warped0 - warped1)
+
+
+class InterpTask:
+    """One turn: student and teacher together. `compile_` wraps the part of a step that runs on the device."""
+
+    def __init__(
+        self, net: FastNet, weights: Weights | None = None, *, compile_: Callable[[Any], Any] = lambda f: f
+    ) -> None:
+        self.modules = nn.ModuleDict({"net": net, "teacher": Teacher(net)})
+        self.weights = weights or Weights()
+        self._terms = compile_(self.terms)
+
+    def params(self) -> Mapping[str, list[dict[str, Any]]]:
+        decay = [p for p in self.modules.parameters() if not getattr(p, "_no_weight_decay", False)]
+        free = [p for p in self.modules.parameters() if getattr(p, "_no_weight_decay", False)]
+        return {"main": [{"params": decay}, {"params": free, "weight_decay": 0.0}]}
+
+    def turns(self, step: int) -> Iterable[str]:
+        return ("main",)
+
+    def loss(self, turn: str, batch: Batch, step: int) -> Mapping[str, Tensor]:
+        return self._terms(batch.frames, batch.t, batch.flow, batch.between, batch.known)
+
+    def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
+        """Nothing changes between steps."""
+
+    def terms(
+        self, frames: Tensor, t: Tensor, flow: Tensor, between: Tensor, known: Tensor
+    ) -> dict[str, Tensor]:
+        """Weighted loss terms. Shapes as in `tween.data.clips.Triples`."""
+        net, w = self.modules["net"], self.weights
+        image0, truth, image1 = frames.unbind(1)
+        f0, f1 = net.encode(image0), net.encode(image1)
+        motion = net.pair(f0, f1)
+        out = net.at(image0, image1, f0, f1, motion, t)
+        answer = net.pyramid.quarter_of(truth)
+        features = [x.detach() for x in (f0.quarter, f1.quarter)] + [answer]
+        taught, lesson = self.modules["teacher"](
+            image0, image1, features, out.levels[2].detach(), out.hidden.detach(), t
+        )
+        student = torch.cat((out.flow_t0, out.flow_t1), 1)
+        return {
+            "laplacian": w.laplacian * laplacian(out.prediction, truth),
+            "charbonnier": w.charbonnier * charbonnier(out.prediction, truth),
+            "census": w.census * census(out.prediction, truth),
+            "coarse": w.coarse * _coarse(out, image0, truth, image1),
+            "teacher": w.teacher * laplacian(lesson, truth),
+            "distill": w.distill * distillation(student, taught, out.prediction, lesson, truth),
+            "flow": w.flow * _flow_error(out, flow, known),
+            "match": w.match * _match_error(motion, between, known),
+        }
+
+
+def _coarse(out: Filled, image0: Tensor, truth: Tensor, image1: Tensor) -> Tensor:
+    """The pictures that each level's flow and mask alone would make, at that level's size."""
+    total = torch.zeros((), device=truth.device)
+    for level, factor in zip(out.levels, (16, 8, 4), strict=True):
+        small0, small, small1 = (F.avg_pool2d(x, factor) for x in (image0, truth, image1))
+        total = total + charbonnier(blend(small0, small1, level)[1], small)
+    return total
+
+
+def _flow_error(out: Filled, flow: Tensor, known: Tensor) -> Tensor:
+    """End-point error of every level against exact flow, in full-size pixels, meaned over the known samples."""
+    total = torch.zeros((), device=flow.device)
+    for level, factor in zip(out.levels, (16, 8, 4), strict=True):
+        total = total + _epe(level[:, :4] * factor, F.avg_pool2d(flow, factor), known)
+    return total
+
+
+def _match_error(motion: Motion, between: Tensor, known: Tensor) -> Tensor:
+    matched = torch.cat((motion.v01, motion.v10), 1) * 16
+    return _epe(matched, F.avg_pool2d(between, 16), known)
+
+
+def _epe(flow: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    difference = (flow.float() - truth).unflatten(1, (-1, 2))
+    error = (difference.square().sum(2) + 1e-2).sqrt().mean((1, 2, 3))
+    return (error * known).sum() / known.sum().clamp_min(1)
