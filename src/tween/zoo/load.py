@@ -1,0 +1,86 @@
+"""From a name to a filler that runs: weights checked, device and precision chosen."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load as parse
+from torch import Tensor
+
+from tween.core import Filler, TweenError
+from tween.zoo.registry import ZOO, Entry
+from tween.zoo.selfcheck import quickest
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def load(
+    name: str, *, device: str = "auto", precision: Precision = "auto", scale: float = 1.0
+) -> Filler[Any]:
+    """The filler called `name`.
+
+    Args:
+        device: `auto` (CUDA where there is one, else the CPU), or any name PyTorch takes, such as `cuda:1`.
+        precision: `auto` is fp16 on CUDA; on a CPU it is bf16 where a short measurement at load finds it quicker
+            than fp32 and as good, else fp32.
+        scale: fraction of the frame's size at which motion is estimated; below 1 for large motion and large frames.
+
+    Raises:
+        TweenError: unknown name, device or precision; a weight file that is missing or not the released one.
+    """
+    entry = _find(name)
+    place = _device(device)
+    _check(name, entry, precision, scale)
+    if entry.file is None:
+        return entry.build({}, place, torch.float32, 1.0)
+    weights = read(WEIGHTS / entry.file, entry.sha256)
+    if precision != "auto":
+        return entry.build(weights, place, DTYPES[precision], scale)
+    if place.type != "cpu":
+        return entry.build(weights, place, torch.float16 if place.type == "cuda" else torch.float32, scale)
+    return quickest(lambda dtype: entry.build(weights, place, dtype, scale))
+
+
+def read(path: Path, sha256: str | None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file whose SHA-256 must be `sha256`."""
+    if not path.is_file():
+        raise TweenError(
+            f"the weights {path.name} should be at {path}, but are not there; reinstall tween-video"
+        )
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise TweenError(
+            f"the weights {path} should have the SHA-256 {sha256}, but have {found}; reinstall tween-video"
+        )
+    return parse(data)
+
+
+def _find(name: str) -> Entry:
+    if name not in ZOO:
+        raise TweenError(f"there is no model {name!r}; choose one of {', '.join(ZOO)}")
+    return ZOO[name]
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
+        reason = str(e).splitlines()[0]
+        raise TweenError(f"the device {name!r} cannot be used here ({reason}); try --device cpu") from None
+
+
+def _check(name: str, entry: Entry, precision: str, scale: float) -> None:
+    if precision != "auto" and precision not in DTYPES:
+        raise TweenError(f"precision should be auto, fp32, bf16 or fp16, but got {precision!r}")
+    if not 0 < scale <= 1:
+        raise TweenError(f"scale should be above 0 and at most 1, but got {scale}")
+    if entry.file is None and (precision not in ("auto", "fp32") or scale != 1):
+        raise TweenError(f"{name} always runs in fp32 at full size; leave out the precision and the scale")

@@ -1,0 +1,63 @@
+"""What can be loaded by name. To release a network: its weights in weights/, a builder below, one line in `ZOO`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tween.core import Filler
+
+Build = Callable[[Mapping[str, Tensor], torch.device, torch.dtype, float], Filler[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One name of the zoo.
+
+    Attributes:
+        build: (weights, device, dtype, scale) -> Filler; `scale` is the fraction of the frame's size at which motion
+            is estimated.
+        summary: one line for `tween models`.
+        licence: of the weights, as SPDX.
+        file: below weights/; None for a method that has none.
+        sha256: of that file.
+        card: below cards/; None where there are no weights.
+        params: number of weights.
+    """
+
+    build: Build
+    summary: str
+    licence: str = "Apache-2.0"
+    file: str | None = None
+    sha256: str | None = None
+    card: str | None = None
+    params: int = 0
+
+
+def _blend(*_: Any) -> Filler[Any]:
+    from tween.models.interp.baselines import Blend
+
+    return Blend()
+
+
+def _nearest(*_: Any) -> Filler[Any]:
+    from tween.models.interp.baselines import Nearest
+
+    return Nearest()
+
+
+def _dis(*_: Any) -> Filler[Any]:
+    from tween.models.interp.baselines import Dis
+
+    return Dis()
+
+
+ZOO: dict[str, Entry] = {
+    "dis": Entry(build=_dis, summary="OpenCV DIS optical flow, both frames warped and averaged; no learning"),
+    "blend": Entry(build=_blend, summary="the two frames faded into one another; no motion"),
+    "nearest": Entry(build=_nearest, summary="the nearer frame repeated; nothing new is made"),
+}
