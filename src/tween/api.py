@@ -1,0 +1,224 @@
+"""The library: `frames` of a video at any rate, `between` two pictures at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tween.core import Filler, TweenError, exact
+from tween.infer.fill import Fallback, Note
+from tween.infer.memory import budget, fit
+from tween.infer.pipeline import Request, filled
+from tween.infer.plan import Scene
+from tween.infer.tile import Tiled
+from tween.video.info import VideoInfo
+from tween.video.pictures import describe, to_tensor
+from tween.video.read import probe
+
+Number = Fraction | int | float | str
+SLACK = Fraction(99, 100)  # a camera that says 30.02 may be brought to 30
+
+
+def frames(
+    path: str | Path,
+    *,
+    fps: Number | None = None,
+    factor: Number | None = None,
+    slowmo: Number | None = None,
+    model: str | Filler | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    scale: float = 1.0,
+    start: Number | None = None,
+    stop: Number | None = None,
+    scene: Scene = "hold",
+    retime: bool = False,
+    on: Callable[[Note], None] = lambda note: None,
+) -> Iterator[tuple[Fraction, Tensor]]:
+    """The frames of a video at another rate: (exact time in seconds, RGB `c h w` float in [0, 1]).
+
+    Source frames whose time falls on a tick are given untouched. Decoding runs ahead in a thread; dropping the
+    iterator stops it.
+
+    Args:
+        path: a video file, GIF, folder of images or pattern.
+        fps, factor, slowmo: one or two of them, see `request`.
+        model: a name of `tween models` (None: the first of them), or any Filler.
+        device: `cpu`, `cuda`, `cuda:1`...; `auto` takes a GPU where there is one.
+        precision: `auto`, `fp32`, `bf16` or `fp16`.
+        scale: motion is estimated at this fraction of the frame size; below 1 for large motion and large frames.
+        start, stop: seconds after the first frame.
+        scene: at cuts `hold` the last frame, `blend`, or `off`.
+        retime: whether duplicate frames are replaced by motion.
+        on: is told what a user should know, such as a step down when memory runs out.
+
+    Raises:
+        TweenError: on input that cannot be read or a wish that cannot be met.
+    """
+    wish = request(
+        path, fps=fps, factor=factor, slowmo=slowmo, start=start, stop=stop, scene=scene, retime=retime
+    )
+    device = pick_device(device)
+    filler, fallbacks = open_model(model, device=device, precision=precision, scale=scale)
+    return _frames(wish, filler, device, fallbacks, on)
+
+
+def _frames(wish, filler, device, fallbacks, on) -> Iterator[tuple[Fraction, Tensor]]:
+    with filled(wish, filler, device=device, fallbacks=fallbacks, on=on) as (_, made):
+        for frame in made:
+            yield frame.time, frame.rgb
+
+
+def request(
+    path: str | Path,
+    *,
+    fps: Number | None = None,
+    factor: Number | None = None,
+    slowmo: Number | None = None,
+    start: Number | None = None,
+    stop: Number | None = None,
+    scene: Scene = "hold",
+    retime: bool = False,
+    info: VideoInfo | None = None,
+) -> Request:
+    """What is wanted of a video, checked against it.
+
+    Args:
+        fps: frames a second of the output. factor: the same as a multiple of the source's rate (default 2).
+        slowmo: how many times slower; alone it keeps the source's rate.
+        info: of the source, if it has been probed already.
+
+    Raises:
+        TweenError: if `fps` and `factor` are both given, one is not positive, or fewer frames would come out.
+    """
+    info = info or probe(path)
+    if fps is not None and factor is not None:
+        raise TweenError("expected one of fps and factor, but got both; leave one out")
+    slow = _positive(slowmo, "slowmo") if slowmo is not None else Fraction(1)
+    if fps is not None:
+        rate = _positive(fps, "fps")
+    elif factor is not None:
+        rate = info.rate * _positive(factor, "factor")
+    else:
+        rate = info.rate * (2 if slowmo is None else 1)
+    if slow < 1:
+        raise TweenError(f"slowmo should be at least 1 (4 plays four times slower), but got {slowmo}")
+    if rate * slow < info.rate * SLACK:
+        raise TweenError(
+            f"the output should have at least as many frames as the source ({float(info.rate):.6g} a second), "
+            f"but {float(rate):.6g} fps was asked for; ask for more"
+        )
+    begin, end = (None if x is None else exact(x, what) for x, what in ((start, "start"), (stop, "stop")))
+    if (begin is not None and begin < 0) or (end is not None and end <= (begin or 0)):
+        raise TweenError(f"start and stop should be 0 <= start < stop seconds, but got {start} and {stop}")
+    return Request(path=path, fps=rate, stretch=slow, start=begin, stop=end, scene=scene, retime=retime)
+
+
+def between(
+    a: Any,
+    b: Any,
+    t: Number | Sequence[Number] = 0.5,
+    *,
+    model: str | Filler | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    scale: float = 1.0,
+) -> Any:
+    """The picture, or the list of pictures, at time(s) `t` between `a` (0) and `b` (1), of the same kind as they are.
+
+    Args:
+        a, b: arrays `h w c` or `h w`, tensors `c h w` or `b c h w`, or PIL images; 1, 3 or 4 channels; uint8 or
+            uint16 over their range, floats in [0, 1].
+        t: one number in [0, 1], or several. 0 and 1 give `a` and `b` themselves.
+
+    Raises:
+        TweenError: if they differ in kind or size, or a time is outside [0, 1].
+    """
+    times = [exact(x, "t") for x in (t if isinstance(t, Sequence) and not isinstance(t, str) else [t])]
+    if any(not 0 <= x <= 1 for x in times):
+        raise TweenError(f"t should lie in [0, 1], from a to b, but got {t}")
+    first, give = to_tensor(a)
+    second, _ = to_tensor(b)
+    if type(a) is not type(b) or first.shape != second.shape:
+        raise TweenError(
+            f"between needs two pictures of one kind and size, but got {describe(a)} and {describe(b)}"
+        )
+    device = pick_device(device)
+    filler, _ = open_model(model, device=device, precision=precision, scale=scale)
+    inner = sorted({x for x in times if 0 < x < 1})
+    made = dict(zip(inner, _between(filler, first, second, inner, device), strict=True))
+    found = [a if x == 0 else b if x == 1 else give(made[x]) for x in times]
+    return found if isinstance(t, Sequence) and not isinstance(t, str) else found[0]
+
+
+def _between(filler: Filler, a: Tensor, b: Tensor, times: list[Fraction], device: str) -> list[Tensor]:
+    if not times:
+        return []
+    known = torch.stack([a, b], 1).to(device)
+    batch, _, c, h, w = known.shape
+    grey = known[:, :, :1].expand(-1, -1, 3, -1, -1)
+    colour = grey if c == 1 else known[:, :, :3]
+    clips = colour if c < 4 else torch.cat([colour, known[:, :, 3:].expand_as(colour)])
+    with torch.inference_mode():
+        shape = (clips.shape[0], 3, h, w)
+        state = filler.begin(shape, seed=0, device=device, dtype=clips.dtype)
+        made, _ = filler.fill(state, clips, (Fraction(0), Fraction(1)), times)
+    made = made.float().clamp(0, 1).cpu()
+    if c == 1:
+        made = made.mean(2, keepdim=True)
+    if c == 4:
+        made = torch.cat([made[:batch], made[batch:].mean(2, keepdim=True)], 2)
+    return list(made.unbind(1))
+
+
+def open_model(
+    model: str | Filler | None = None, *, device: str, precision: str = "auto", scale: float = 1.0
+) -> tuple[Tiled, tuple[Fallback, ...]]:
+    """A filler for frames of any size, fitted to free memory, and what to fall back on when memory runs out."""
+    if model is not None and not isinstance(model, str):
+        return fit(model, budget(device)), ()
+    from tween.zoo import ZOO, load
+
+    name = model or next(iter(ZOO))
+
+    def opened(precision: str, scale: float, part: int = 1) -> Tiled:
+        free = budget(device)
+        return fit(load(name, device=device, precision=precision, scale=scale), free and free // part)
+
+    first = opened(precision, scale)
+    less = "fp16" if device.startswith("cuda") else precision
+    small = (f"motion is now estimated at {scale / 2:g} of the size", lambda: opened(less, scale / 2))
+    if ZOO[name].file is None:  # a method without weights has one precision and one scale
+        less, half, steps = precision, scale, ()
+    else:
+        half, steps = scale / 2, (small,)
+    return first, (*steps, ("frames are now cut into small tiles", lambda: opened(less, half, 4)))
+
+
+def pick_device(device: str) -> str:
+    """`device`, checked; for `auto` a GPU where there is one."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = ""
+    if not there.get(kind, False):
+        have = ", ".join(name for name, yes in there.items() if yes)
+        raise TweenError(
+            f"device should be auto or one of {have} here, but got {device!r}; see `tween doctor`"
+        )
+    return device
+
+
+def _positive(value: Number, what: str) -> Fraction:
+    number = exact(value, what)
+    if number <= 0:
+        raise TweenError(f"{what} should be above 0, but got {value}")
+    return number

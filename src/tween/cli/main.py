@@ -1,0 +1,62 @@
+"""`tween COMMAND ...`: finds the command, imports it, and turns its errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "interpolate": "a video in, a smooth video out: any frame rate, or slow motion",
+    "verify": "check an output against its source: length, streams, colour, source frames, flicker",
+    "models": "the released models: size, licence, measured quality",
+    "info": "parameters, FLOPs and memory of a preset",
+    "eval": "measure a model on a dataset by the papers' protocols",
+    "doctor": "what this machine can do, and how to mend what it cannot",
+}
+HELP = "usage: tween COMMAND [options]    (tween COMMAND --help tells more)\n\n" + "\n".join(
+    f"  {name:12} {what}" for name, what in COMMANDS.items()
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0 only if what was asked for is done whole; 2 for a mistake of the user; 130 after Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP)
+        return 0 if argv else 2
+    if argv[0] in ("-V", "--version"):
+        from tween import __version__
+
+        print(f"tween {__version__}")
+        return 0
+    if argv[0] not in COMMANDS:
+        return _fail(f"there is no command {argv[0]!r}; there are {', '.join(COMMANDS)}")
+    return _run(argv[0], argv[1:])
+
+
+def _run(command: str, argv: list[str]) -> int:
+    # Spinning threads make small operations many times slower on few cores; must be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    from tween.core import TweenError
+
+    try:
+        return import_module(f"tween.cli.{command}").main(argv) or 0
+    except TweenError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("tween: stopped; nothing unfinished was left under the output's name", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _fail(message: str) -> int:
+    print(f"tween: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

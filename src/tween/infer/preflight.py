@@ -1,0 +1,157 @@
+"""A look before the work: what the source is, what would be done, what it would take."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from tween.core import Frame
+from tween.infer.memory import peak
+from tween.infer.pipeline import DEPTH, Request
+from tween.infer.tile import Tiled
+from tween.video import duplicates, interlace, scenes
+from tween.video.info import VideoInfo
+from tween.video.read import open_reader
+
+JITTER = Fraction(1, 20)  # of a frame; time stamps of constant-rate files are rounded to milliseconds
+COPIES = 2 * DEPTH + scenes.FLASH + 4  # whole frames, as floats, that the stages hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What `--dry-run` tells.
+
+    Attributes:
+        frames_in, frames_out: of the wanted part.
+        fps_in, fps_out: a second; `variable` if the source's frames are not evenly spaced.
+        cuts: seconds at which a scene starts.
+        duplicates: the pattern, see `duplicates.pattern`; `repeated` of the frames repeat the one before.
+        interlacing: None for progressive video, else what it is; `run_first` is the FFmpeg filter for it.
+        memory: bytes, estimated, of the network's work on `device` and of frames in main memory.
+        seconds: of work, estimated from a pair of frames filled; encoding goes on meanwhile and is not counted.
+    """
+
+    path: str
+    width: int
+    height: int
+    frames_in: int
+    frames_out: int
+    fps_in: Fraction
+    fps_out: Fraction
+    variable: bool
+    cuts: tuple[Fraction, ...]
+    duplicates: str
+    repeated: int
+    interlacing: str | None
+    run_first: str | None
+    device: str
+    tiles: int
+    memory: dict[str, int]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class _Seen:
+    times: list[Fraction] = field(default_factory=list)
+    cuts: list[Fraction] = field(default_factory=list)
+    repeats: list[bool] = field(default_factory=list)
+    combed: list[bool | None] = field(default_factory=list)
+    moving: tuple[Frame, Frame] | None = None
+
+
+def look(request: Request, info: VideoInfo, filler: Tiled, device: Any) -> Report:
+    """Decode all that is wanted once, detect, fill one pair for the estimate; nothing is written.
+
+    Raises:
+        TweenError: as `open_reader`.
+    """
+    begun = perf_counter()
+    with open_reader(request.path, start=request.start, stop=request.stop) as reader:
+        seen = _watch(reader)
+        end, warnings = reader.end, tuple(reader.warnings)
+    read = perf_counter() - begun
+    frames_out = -int(-(end - seen.times[0]) * request.stretch * request.fps // 1)
+    to_fill = max(0, frames_out - _untouched(seen.times, request))
+    found = interlace.verdict(seen.combed, tagged=info.interlaced)
+    tiles = filler.tiles(filler.up(info.height), filler.up(info.width))
+    return Report(
+        path=str(request.path),
+        width=info.width,
+        height=info.height,
+        frames_in=len(seen.times),
+        frames_out=frames_out,
+        fps_in=info.rate,
+        fps_out=request.fps,
+        variable=_variable(seen.times),
+        cuts=tuple(seen.cuts),
+        duplicates=duplicates.pattern(list(duplicates.runs(seen.repeats))),
+        repeated=sum(seen.repeats),
+        interlacing=found and found[0],
+        run_first=found and found[1],
+        device=str(device),
+        tiles=len(tiles),
+        memory={
+            "network": peak(filler, info.height, info.width),
+            "frames": COPIES * (3 + info.alpha) * 4 * info.width * info.height,
+        },
+        seconds=read + to_fill * _seconds_a_frame(filler, seen.moving, device),
+        warnings=warnings,
+    )
+
+
+def _watch(frames: Iterable[Frame]) -> _Seen:
+    seen = _Seen()
+    before = None
+    for frame, change in duplicates.mark(_note(scenes.cuts(frames), seen)):
+        seen.times.append(frame.time)
+        seen.repeats.append(change is not None and change.duplicate)
+        seen.combed.append(None if before is None else interlace.combed(before.rgb, frame.rgb))
+        if before is not None and seen.moving is None and not seen.repeats[-1]:
+            seen.moving = before, frame
+        before = frame
+    return seen
+
+
+def _note(found: Iterator[tuple[Frame, bool]], seen: _Seen) -> Iterator[Frame]:
+    for frame, cut in found:
+        if cut:
+            seen.cuts.append(frame.time)
+        yield frame
+
+
+def _untouched(times: list[Fraction], request: Request) -> int:
+    first = times[0]
+    return sum(((time - first) * request.stretch * request.fps).denominator == 1 for time in times)
+
+
+def _variable(times: list[Fraction]) -> bool:
+    gaps = [b - a for a, b in itertools.pairwise(times)]
+    if not gaps:
+        return False
+    mean = sum(gaps) / len(gaps)
+    return any(abs(gap - mean) > max(mean * JITTER, Fraction(1, 900)) for gap in gaps)
+
+
+def _seconds_a_frame(filler: Tiled, pair: tuple[Frame, Frame] | None, device: Any) -> float:
+    """Of a second fill, when kernels are loaded and memory is taken; 0 where nothing moves."""
+    if pair is None:
+        return 0.0
+    known = torch.stack([frame.rgb[:3].to(device) for frame in pair])[None]
+    middle = (pair[0].time + pair[1].time) / 2
+    times = [frame.time for frame in pair]
+    took = 0.0
+    with torch.inference_mode():
+        for _ in range(2):
+            begun = perf_counter()
+            state = filler.begin((1, 3, *known.shape[-2:]), seed=0, device=device, dtype=known.dtype)
+            made, _ = filler.fill(state, known, times, [middle])
+            made.cpu()
+            took = perf_counter() - begun
+    return took
