@@ -31,7 +31,8 @@ def laplacian(prediction: Tensor, target: Tensor, *, levels: int = 5, low_pass: 
         raise TweenError(
             f"a Laplacian loss of {levels} levels needs sides over {2**levels} px, but got {size}"
         )
-    *bands, rest = laplacian_pyramid(prediction.float() - target.float(), levels)
+    with torch.autocast(prediction.device.type, enabled=False):
+        *bands, rest = laplacian_pyramid(prediction.float() - target.float(), levels)
     return sum(band.abs().mean() for band in bands) + low_pass * rest.abs().mean()
 
 
