@@ -10,40 +10,18 @@ from pathlib import Path
 import av
 
 from tween.core import Frame, TweenError
-from tween.video.colour import Colour, to_rgb
-from tween.video.info import VideoInfo
+from tween.video.colour import to_rgb
+from tween.video.images import ImageReader, is_images
+from tween.video.info import VideoInfo, opened, pictures, probe_file
 
 
 def probe(path: str | Path, *, rate: Fraction | None = None) -> VideoInfo:
-    """What the video says about itself. `rate` is for image sequences, which have none of their own (default 25).
+    """What the video says about itself. `rate` is for image sequences, which have none of their own (25).
 
     Raises:
         TweenError: if there is no such file or it holds no video.
     """
-    with open_reader(path, rate=rate) as reader:
-        return reader.info
-
-
-class Reader:
-    """Frames in order of time; iterate once. `info` is what the file says, `end` when the last frame ends.
-
-    `end` is exact once the frames are exhausted. `warnings` are sentences about what was mended on the way.
-    """
-
-    def __init__(self, container, info: VideoInfo, start: Fraction | None, stop: Fraction | None) -> None:
-        self.container, self.info, self.start, self.stop = container, info, start, stop
-        self.end = info.start
-        self.warnings: list[str] = []
-
-    def __iter__(self) -> Iterator[Frame]:
-        for frame in self.container.decode(video=0):
-            time = frame.pts * frame.time_base
-            if self.start is not None and time < self.info.start + self.start:
-                continue
-            if self.stop is not None and time >= self.info.start + self.stop:
-                return
-            self.end = time + (frame.duration * frame.time_base or 1 / self.info.rate)
-            yield Frame(time=time, rgb=to_rgb(frame, self.info.colour))
+    return ImageReader(path, rate=rate).info if is_images(path) else probe_file(path)
 
 
 @contextmanager
@@ -53,52 +31,119 @@ def open_reader(
     start: Fraction | None = None,
     stop: Fraction | None = None,
     rate: Fraction | None = None,
-) -> Iterator[Reader]:
-    """Open a video for reading; iterating the reader yields `Frame`s with at most a few of them in memory.
+) -> Iterator[FileReader | ImageReader]:
+    """Open a video for reading. Iterating the reader once yields `Frame`s, holding a few of them at most.
+
+    The reader has `info`; `end`, the exact time when the last frame given so far ends; and `warnings`, sentences
+    about what was mended on the way.
 
     Args:
         path: a video file, a GIF, a folder of images or a pattern such as `frames/%05d.png`.
         start, stop: seconds after the first frame; frames at or after `start` and before `stop` are given.
-        rate: frames a second of an image sequence (default 25).
+        rate: frames a second of an image sequence (25 where None).
 
     Raises:
-        TweenError: if there is no such file or it holds no video.
+        TweenError: if there is no such file, it holds no video, the part asked for is empty, or, while iterating,
+            the file is damaged or ends before it says it does.
     """
-    if not Path(path).exists():
-        raise TweenError(f"expected a video to read, but there is no file {path}")
-    try:
-        container = av.open(str(path))
-    except av.error.FFmpegError as error:
-        raise TweenError(f"expected a video, but {path} cannot be opened: {error.strerror}") from None
-    with container:
-        if not container.streams.video:
-            raise TweenError(f"expected a video, but {path} holds no picture stream")
-        yield Reader(container, _info(str(path), container), start, stop)
+    if start is not None and stop is not None and stop <= start:
+        raise TweenError(f"the end should lie after the start, but got {float(start)} s to {float(stop)} s")
+    if is_images(path):
+        yield ImageReader(path, rate=rate, start=start, stop=stop)
+        return
+    info = probe_file(path)
+    with opened(path) as container:
+        yield FileReader(container, info, start, stop)
 
 
-def _info(path: str, container) -> VideoInfo:
-    video = container.streams.video[0]
-    context = video.codec_context
-    duration = container.duration and Fraction(container.duration, av.time_base)
-    return VideoInfo(
-        path=path,
-        width=context.width,
-        height=context.height,
-        rate=video.average_rate or video.guessed_rate or Fraction(25),
-        time_base=video.time_base,
-        start=(video.start_time or 0) * video.time_base,
-        duration=duration,
-        frames=video.frames or None,
-        codec=context.name,
-        pix_fmt=context.pix_fmt,
-        bits=context.format.components[0].bits,
-        colour=Colour(
-            range=context.color_range,
-            matrix=context.colorspace,
-            primaries=context.color_primaries,
-            transfer=context.color_trc,
-        ),
-        sar=Fraction(video.sample_aspect_ratio or 1),
-        container=container.format.name,
-        metadata=dict(container.metadata),
-    )
+class FileReader:
+    """Frames of an open video file in order of time, each `to_rgb` of what the decoder gave."""
+
+    def __init__(self, container, info: VideoInfo, start: Fraction | None, stop: Fraction | None) -> None:
+        self.info, self.warnings = info, []
+        self.end = info.start
+        self._container, self._video = container, pictures(container)
+        self._from = info.start + start if start else None
+        self._to = None if stop is None else info.start + stop
+
+    def __iter__(self) -> Iterator[Frame]:
+        for stream in self._container.streams:
+            if stream is not self._video:
+                stream.discard = av.stream.Discard.all
+        self._video.thread_type = "AUTO"
+        last = None
+        for time, frame in self._decoded():
+            if last is not None and time <= last:
+                self._warn("some frames came with times that do not increase; they were left out")
+                continue
+            if self._to is not None and time >= self._to:
+                self.end = self._to
+                return
+            last, self.end = time, time + self._shown(frame)
+            yield Frame(time=time, rgb=self._rgb(frame))
+        self._check_whole(last)
+
+    def _decoded(self) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+        """Decoded frames with their times, from the wanted start on."""
+        frames = self._timed()
+        if self._from is None:
+            yield from frames
+            return
+        self._container.seek(int(self._from / self._video.time_base), stream=self._video)
+        first = next(frames, None)
+        if first is None or first[0] > self._from:  # no index, or none before the start: go through all of it
+            self._container.seek(int(self.info.start / self._video.time_base), stream=self._video)
+            first, frames = None, self._timed()
+        if first is not None and first[0] >= self._from:
+            yield first
+        yield from (pair for pair in frames if pair[0] >= self._from)
+
+    def _timed(self) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+        time = None
+        try:
+            for frame in self._container.decode(self._video):
+                if frame.pts is not None:
+                    time = frame.pts * frame.time_base
+                elif time is None:
+                    time = self.info.start
+                else:
+                    self._warn(
+                        "some frames came without a time; they were set one frame after the one before"
+                    )
+                    time += 1 / self.info.rate
+                yield time, frame
+        except av.error.FFmpegError as error:
+            at = "at its start" if time is None else f"after {float(time - self.info.start):.3f} s"
+            raise TweenError(
+                f"expected whole frames, but {self.info.path} is damaged {at} ({error.strerror}); "
+                "repair it, or give an end before that with --to"
+            ) from None
+
+    def _rgb(self, frame: av.VideoFrame):
+        if (frame.width, frame.height) != (self.info.width, self.info.height):
+            raise TweenError(
+                f"expected frames of one size, but {self.info.path} changes from {self.info.width}x"
+                f"{self.info.height} to {frame.width}x{frame.height}; split it there first"
+            )
+        rgb = to_rgb(frame, self.info.colour)
+        return rgb if self.info.alpha else rgb[:3]
+
+    def _shown(self, frame: av.VideoFrame) -> Fraction:
+        return frame.duration * frame.time_base if frame.duration else 1 / self.info.rate
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def _check_whole(self, last: Fraction | None) -> None:
+        if last is None:
+            raise TweenError(f"expected frames in the part asked for, but {self.info.path} has none there")
+        stated = self._video.duration
+        if not stated:
+            return
+        whole = ((self._video.start_time or 0) + stated) * self._video.time_base
+        if self.end < min(whole, self._to or whole) - 4 / self.info.rate:
+            raise TweenError(
+                f"expected {float(whole - self.info.start):.3f} s of video, but {self.info.path} ends after "
+                f"{float(self.end - self.info.start):.3f} s, it was cut short; give that as --to to use what is there"
+            )

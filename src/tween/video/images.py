@@ -1,0 +1,178 @@
+"""Image sequences: a folder, or a numbered pattern such as `frames/%05d.png`, as if it were a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from tween.core import Frame, TweenError
+from tween.video.colour import FULL, Colour
+from tween.video.info import VideoInfo
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+_NUMBER = re.compile(r"%0?(\d*)d")
+_RATE = Fraction(25)
+
+
+def is_images(path: str | Path) -> bool:
+    """Whether `path` names an image sequence: a folder, a pattern with `%d`, or a single still image."""
+    path = Path(path)
+    return path.is_dir() or bool(_NUMBER.search(path.name)) or path.suffix.lower() in SUFFIXES
+
+
+def numbered(path: str | Path, number: int) -> Path:
+    """The file of one frame: `%05d` in the name becomes the number."""
+    path = Path(path)
+    return path.with_name(_NUMBER.sub(lambda found: f"{number:0{found[1] or 1}d}", path.name))
+
+
+class ImageReader:
+    """Frames of an image sequence. Times count from the number in the name: a gap in the numbers is a gap in time."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        rate: Fraction | None = None,
+        start: Fraction | None = None,
+        stop: Fraction | None = None,
+    ) -> None:
+        self._rate = rate or _RATE
+        if self._rate <= 0:
+            raise TweenError(f"the rate of an image sequence should be above 0, but got {self._rate}")
+        self.warnings: list[str] = []
+        files = _files(path)
+        self._files = [(number - files[0][0], file) for number, file in files]
+        self._from, self._to = start or Fraction(0), stop
+        self.end = Fraction(0)
+        self.info = self._describe(str(path), load(files[0][1]))
+
+    def __iter__(self) -> Iterator[Frame]:
+        for number, file in self._files:
+            time = number / self._rate
+            if time < self._from:
+                continue
+            if self._to is not None and time >= self._to:
+                self.end = self._to
+                return
+            self.end = time + 1 / self._rate
+            yield Frame(time=time, rgb=self._rgb(file))
+        if not self.end:
+            raise TweenError(f"expected images in the part asked for, but {self.info.path} has none there")
+
+    def _rgb(self, file: Path) -> Tensor:
+        pixels = load(file)
+        if pixels.shape[:2] != (self.info.height, self.info.width):
+            raise TweenError(
+                f"expected images of one size, {self.info.width}x{self.info.height}, but {file} is "
+                f"{pixels.shape[1]}x{pixels.shape[0]}; scale or crop it first"
+            )
+        rgb = pixels.astype(np.float32).transpose(2, 0, 1) / np.float32(np.iinfo(pixels.dtype).max)
+        if self.info.alpha and len(rgb) == 3:
+            rgb = np.concatenate([rgb, np.ones_like(rgb[:1])])
+        return torch.from_numpy(np.ascontiguousarray(rgb[: 4 if self.info.alpha else 3]))
+
+    def _describe(self, path: str, first: np.ndarray) -> VideoInfo:
+        span = self._files[-1][0] + 1
+        missing = span - len(self._files)
+        if missing:
+            self.warnings.append(
+                f"{missing} numbers are missing in {path}; each is a gap in time to be filled"
+            )
+        deep, alpha = first.dtype == np.uint16, first.shape[2] == 4
+        pix_fmt = {
+            (False, False): "gbrp",
+            (False, True): "gbrap",
+            (True, False): "gbrp16le",
+            (True, True): "gbrap16le",
+        }
+        return VideoInfo(
+            path=path,
+            width=first.shape[1],
+            height=first.shape[0],
+            rate=self._rate,
+            time_base=1 / self._rate,
+            duration=span / self._rate,
+            frames=len(self._files),
+            codec=self._files[0][1].suffix.lower().lstrip("."),
+            pix_fmt=pix_fmt[deep, alpha],
+            bits=16 if deep else 8,
+            alpha=alpha,
+            colour=Colour(range=FULL, primaries=1, transfer=13, matrix=0),  # sRGB
+            container="images",
+            streams=(f"0 images {len(self._files)} {self._files[0][1].suffix} at {self._rate} a second",),
+        )
+
+
+def load(file: Path) -> np.ndarray:
+    """One image as `h w c`, uint8 or uint16, RGB or RGBA; turned as its EXIF tag says.
+
+    Raises:
+        TweenError: if it cannot be read.
+    """
+    data = np.fromfile(file, np.uint8)
+    jpeg = file.suffix.lower() in (".jpg", ".jpeg")
+    flags = cv2.IMREAD_COLOR if jpeg else cv2.IMREAD_UNCHANGED
+    pixels = cv2.imdecode(data, flags) if data.size else None
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+        raise TweenError(f"expected an image of 8 or 16 bits, but {file} cannot be read as one")
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=2)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def save(file: Path, rgb: Tensor, bits: int) -> None:
+    """Write RGB(A) `c h w` in [0, 1]: 16 bits where the format is PNG or TIFF and `bits` > 8, else 8.
+
+    WebP is lossless, JPEG of quality 95 and without alpha.
+
+    Raises:
+        TweenError: if the format is unknown or the disk is full.
+    """
+    suffix = file.suffix.lower()
+    deep = bits > 8 and suffix in (".png", ".tif", ".tiff")
+    channels = 3 if suffix in (".jpg", ".jpeg", ".bmp") else len(rgb)
+    full = 65535 if deep else 255
+    pixels = np.rint(rgb[:channels].detach().float().cpu().numpy().clip(0, 1) * full).transpose(1, 2, 0)
+    pixels = np.ascontiguousarray(
+        pixels[..., [2, 1, 0, 3][:channels]].astype(np.uint16 if deep else np.uint8)
+    )
+    quality = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95], ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101]}
+    ok, data = cv2.imencode(suffix, pixels, quality.get(suffix.replace("jpeg", "jpg"), []))
+    if not ok:
+        raise TweenError(f"expected an image name such as %05d.png, but cannot write {file.name}")
+    data.tofile(file)
+
+
+def _files(path: str | Path) -> list[tuple[int, Path]]:
+    """(number, file) in order. Files of a folder without numbers of their own count from 0."""
+    path = Path(path)
+    if path.is_dir():
+        found = sorted((f for f in path.iterdir() if f.suffix.lower() in SUFFIXES), key=_natural)
+        if not found:
+            raise TweenError(
+                f"expected images ({', '.join(SUFFIXES)}) in the folder {path}, but it holds none"
+            )
+        return list(enumerate(found))
+    if not _NUMBER.search(path.name):
+        if not path.is_file():
+            raise TweenError(f"expected an image to read, but there is no file {path}; check the name")
+        return [(0, path)]
+    before, digits, after = _NUMBER.split(path.name, maxsplit=1)
+    name = re.compile(re.escape(before) + r"(\d{%s,})" % (digits or 1) + re.escape(after))
+    folder = path.parent.iterdir() if path.parent.is_dir() else ()
+    found = sorted((int(m[1]), f) for f in folder if (m := name.fullmatch(f.name)))
+    if not found:
+        raise TweenError(f"expected images named like {path}, but there are none; check the pattern")
+    return found
+
+
+def _natural(file: Path) -> list:
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", file.name)]
