@@ -1,0 +1,123 @@
+"""Seconds a new 720p frame takes on this CPU: ffmpeg's minterpolate, OpenCV's DIS flow, blending, RIFE's network, and
+the networks of the zoo, in turns in one process.
+
+    python -m bench.cpu_720p [--clip FILE] [--runs 7] [--models fast]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+
+import torch
+
+from bench import minterpolate
+from bench.clips import moving, real
+from bench.common import interleaved, save
+from bench.rife import Rife
+from tween.core import Filler
+from tween.zoo import ZOO, load
+
+SIZE = (720, 1280)
+FPS = 30
+ENDS, HALFWAY = (Fraction(0), Fraction(1)), (Fraction(1, 2),)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and write results/cpu_720p.json."""
+    arguments = parse(argv)
+    clip = real(arguments.clip, SIZE, count=8) if arguments.clip else moving(SIZE, count=8)
+    cases = {**ffmpeg(clip), **fillers(clip, arguments.models), **rife(clip)}
+    timings = interleaved(cases, runs=arguments.runs, warmup=2)
+    for name, timing in timings.items():
+        print(f"{name:24} {timing.median:7.3f} s  (IQR {timing.iqr:.3f}, {timing.n} runs)")
+    rows = [{"method": name, "seconds_per_new_frame": timing} for name, timing in timings.items()]
+    content = arguments.clip.name if arguments.clip else "generated"
+    save("cpu_720p", rows, size="1280x720", threads=torch.get_num_threads(), clip=content)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The options above."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clip", type=Path)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--models", nargs="*", default=[name for name, entry in ZOO.items() if entry.file])
+    return parser.parse_args(argv)
+
+
+def ffmpeg(clip: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """minterpolate in its steady state: each frame given to it yields one new frame and one old one."""
+    h, w = clip.shape[-2:]
+    graph = minterpolate.graph(w, h, fps=FPS)
+    order = cycle([*range(len(clip)), *range(len(clip) - 2, 0, -1)])  # to and fro: no jump to detect as a cut
+    pictures = [minterpolate.picture(frame) for frame in clip]
+    index = iter(range(10**9))
+
+    def step() -> None:
+        for _ in minterpolate.push(graph, pictures[next(order)], next(index), fps=FPS):
+            pass
+
+    for _ in range(3):
+        step()
+    return {"minterpolate": step}
+
+
+def fillers(clip: torch.Tensor, models: list[str]) -> dict[str, Callable[[], object]]:
+    """The methods without weights, and `models` in fp32 and bf16, each with its shared frame's features cached as in
+    a video: frame k + 1 is new at every call."""
+    cases = {name: load(name, device="cpu") for name in ("blend", "dis")}
+    for name in models:
+        for precision in ("fp32", "bf16"):
+            cases[f"{name} {precision}"] = load(name, device="cpu", precision=precision)
+    return {name: stepper(filler, clip) for name, filler in cases.items()}
+
+
+def stepper(filler: Filler, clip: torch.Tensor) -> Callable[[], None]:
+    """A call that fills the middle of the next pair of `clip`."""
+    known = padded(clip, filler.multiple)
+    state = filler.begin((1, *known.shape[1:]), seed=0, device=known.device, dtype=known.dtype)
+    order = cycle([*range(len(clip)), *range(len(clip) - 2, 0, -1)])
+    left, number = next(order), 0
+
+    @torch.inference_mode()
+    def step() -> None:
+        nonlocal state, left, number
+        right = next(order)
+        times = tuple(number + t for t in ENDS)
+        _, state = filler.fill(state, known[None, [left, right]], times, (number + HALFWAY[0],))
+        left, number = right, number + 1
+
+    return step
+
+
+def padded(clip: torch.Tensor, multiple: int) -> torch.Tensor:
+    """`clip` with its border repeated at the right and below, to sizes that `multiple` divides."""
+    h, w = clip.shape[-2:]
+    return torch.nn.functional.pad(clip, (0, -w % multiple, 0, -h % multiple), mode="replicate")
+
+
+def rife(clip: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """RIFE's layers with random weights."""
+    net = Rife().eval()
+    pair = padded(clip[:2], 32)
+    cases = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        cast = copy.deepcopy(net).to(dtype=dtype, memory_format=torch.channels_last)
+        images = [x[None].to(dtype).contiguous(memory_format=torch.channels_last) for x in pair]
+        cases[f"RIFE's layers {name}"] = partial(run, cast, *images)
+    return cases
+
+
+@torch.inference_mode()
+def run(net: Rife, image0: torch.Tensor, image1: torch.Tensor) -> torch.Tensor:
+    """One frame."""
+    return net(image0, image1, 0.5)
+
+
+if __name__ == "__main__":
+    main()
