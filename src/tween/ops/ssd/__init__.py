@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from tween.core import TweenError
+from tween.ops.ssd.fused import ssd_fused
 from tween.ops.ssd.reference import ssd_chunked, ssd_recurrent
+
+TRITON = find_spec("triton") is not None
 
 __all__ = ["ssd", "ssd_chunked", "ssd_recurrent"]
 
@@ -50,11 +54,12 @@ def ssd(
     B, C = (t.unsqueeze(2) if t.ndim == 3 else t for t in (B, C))
     _check(x, dt, A, B, C, state)
     with torch.autocast(x.device.type, enabled=False):
-        y, last = ssd_chunked(
-            x, dt, A, B.to(x.dtype), C.to(x.dtype), chunk=chunk, state=state, reverse=reverse
-        )
-        if D is not None:
-            y = y + D[:, None] * x
+        B, C = B.to(x.dtype), C.to(x.dtype)
+        if impl == "triton" or (impl is None and TRITON and x.is_cuda and x.dtype != torch.float64):
+            y, last = ssd_fused(x, dt, A, B, C, D, state, reverse, chunk)
+        else:
+            y, last = ssd_chunked(x, dt, A, B, C, chunk=chunk, state=state, reverse=reverse)
+            y = y if D is None else y + D[:, None] * x
     return (y.to(x.dtype), last) if return_state else y.to(x.dtype)
 
 
