@@ -110,6 +110,29 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last.safetensors", "log.jsonl", "run.json"]
 
 
+def test_channels_last_parameters_resume(tmp_path):
+    class Conv(Toy):
+        def __init__(self):
+            super().__init__()
+            net = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+            self.modules = nn.ModuleDict({"net": net})
+
+        def loss(self, turn, batch, step):
+            return {"far": (self.modules["net"](batch.view(1, 3, 3, -1)[..., :5]) - 1).square().mean()}
+
+    def picture(index):
+        return torch.randn(45, generator=torch.Generator().manual_seed(index))
+
+    for name, sittings in (("whole", 1), ("parts", 4)):
+        for _ in range(sittings):
+            minutes = None if sittings == 1 else 0
+            run = toy_run(tmp_path / name, task=Conv(), batch=picture, steps=4, minutes=minutes)
+            train(run)
+        assert run.task.modules["net"].weight.is_contiguous(memory_format=torch.channels_last)
+    whole, parts = (checkpoint.read(tmp_path / n / "last.safetensors")[0] for n in ("whole", "parts"))
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+
+
 def test_groups_with_a_rate_of_their_own_survive(tmp_path):
     class Slow(Toy):
         def params(self):

@@ -2,6 +2,9 @@
 
 import json
 import math
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -166,8 +169,32 @@ def test_bf16_runs_the_loss_under_autocast(tmp_path):
 
 def test_a_run_that_makes_no_sense():
     with pytest.raises(TweenError, match="ema"):
-        toy_run(None, ema=1.0)
+        toy_run(Path(), ema=1.0)
     with pytest.raises(TweenError, match="precision"):
-        toy_run(None, precision="fp8")
+        toy_run(Path(), precision="fp8")
     with pytest.raises(TweenError, match="steps"):
-        toy_run(None, steps=0)
+        toy_run(Path(), steps=0)
+
+
+def test_a_log_cut_short_is_mended(tmp_path):
+    train(toy_run(tmp_path))
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 13, "lo')
+    train(toy_run(tmp_path, steps=15))
+    assert [line["step"] for line in lines(tmp_path)] == [5, 10, 12, 15]
+
+
+def test_tensorboard_when_it_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(TweenError, match=r"tween-video\[train\]"):
+        train(toy_run(tmp_path, tensorboard=True))
+
+
+def test_what_is_logged_to_tensorboard(tmp_path, monkeypatch):
+    seen = []
+    board = SimpleNamespace(add_scalar=lambda key, value, step: seen.append((key, step)))
+    monkeypatch.setitem(
+        sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=lambda f: board)
+    )
+    train(toy_run(tmp_path, tensorboard=True))
+    assert {("near", 5), ("lr", 10), ("samples_per_s", 12)} <= set(seen)

@@ -43,7 +43,7 @@ def batch(index: int) -> torch.Tensor:
 
 def toy_run(folder: Path, **changes) -> Run:
     fields = {
-        "name": "toy",
+        "name": folder.name,
         "task": Toy(),
         "batch": batch,
         "batch_size": 16,
@@ -51,6 +51,6 @@ def toy_run(folder: Path, **changes) -> Run:
         "optim": Optim(lr=1e-2, min_lr=1e-3, warmup=3, rewarm=4),
         "ema": 0.99,
         "log_interval": 5,
-        "folder": folder,
+        "runs": folder.parent,
     }
     return Run(**(fields | changes))

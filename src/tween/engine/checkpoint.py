@@ -165,4 +165,9 @@ def _load_moments(state: State, values: dict[str, Tensor]) -> None:
         for p in [p for group in optimizer.param_groups for p in group["params"]]:
             kept = part(values, f"optim/{turn}/{names[p]}/")
             if kept:
-                optimizer.state[p] = {key: value.to(p.device) for key, value in kept.items()}
+                optimizer.state[p] = {key: _laid_out(value, p) for key, value in kept.items()}
+
+
+def _laid_out(value: Tensor, p: Tensor) -> Tensor:
+    """A moment in its parameter's memory format: the fused optimiser pairs elements by their place in memory."""
+    return torch.empty_like(p).copy_(value) if value.shape == p.shape else value.to(p.device)

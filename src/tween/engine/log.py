@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import platform
 import subprocess
 from pathlib import Path
@@ -62,7 +63,7 @@ class Log:
         (run.folder / "run.json").write_text(json.dumps(config, indent=1) + "\n")
         self.name, self.path = run.name, run.folder / "log.jsonl"
         old = self.path.read_text().splitlines() if self.path.exists() else []
-        kept = [line for line in old if step and json.loads(line)["step"] <= step]
+        kept = [line for line in old if step and _step(line) <= step]
         self.path.write_text("".join(line + "\n" for line in kept))
         self.board = board(run.folder) if run.tensorboard else None
 
@@ -73,6 +74,14 @@ class Log:
         print(f"{self.name} {step:>7}  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
         for key, value in values.items() if self.board else ():
             self.board.add_scalar(key, value, step)
+
+
+def _step(line: str) -> float:
+    """The step of a logged line; infinity for one that was cut short."""
+    try:
+        return json.loads(line)["step"]
+    except json.JSONDecodeError:
+        return math.inf
 
 
 def board(folder: Path) -> Any:

@@ -31,7 +31,7 @@ class Run:
         validate: (modules holding the averaged weights, steps done) -> named values.
         best_key: the value of `validate` whose greatest marks the best weights.
         minutes: stop, saved, after this much wall time; None for no limit.
-        folder: where checkpoints and logs go; `runs/NAME` unless given.
+        runs: the folder of all runs.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Run:
     log_interval: int = 50
     save_interval: int = 1000
     minutes: float | None = None
-    folder: Path | None = None
+    runs: Path = Path("runs")
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
@@ -61,7 +61,11 @@ class Run:
             raise TweenError(f"ema should be a decay in [0, 1), 0 for none, but got {self.ema}")
         if self.precision not in ("fp32", "bf16"):
             raise TweenError(f"precision should be fp32 or bf16, but got {self.precision!r}")
-        object.__setattr__(self, "folder", Path(self.folder or Path("runs") / self.name))
+
+    @property
+    def folder(self) -> Path:
+        """Where this run's checkpoints and logs are: last.safetensors, best.safetensors, log.jsonl, run.json."""
+        return self.runs / self.name
 
 
 @dataclass(frozen=True, kw_only=True)
