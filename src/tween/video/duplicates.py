@@ -57,14 +57,16 @@ class Change:
 def change(a: Tensor, b: Tensor) -> Change:
     """How frame `b` differs from `a`, both `c h w` in [0, 1] and of one size (RGB, or RGB and alpha).
 
-    The noise is 1.4826 times the median absolute difference (the standard deviation, for Gaussian noise).
+    The noise is taken from the change's horizontal differences, which a fade leaves alone: 1.4826 times the median of
+    their absolute values is the standard deviation of Gaussian ones, and that is sqrt(2) times the noise's.
     """
     difference = b - a
     luma = torch.einsum("chw,c->hw", difference[:3], a.new_tensor(LUMA))
     block = min(BLOCK, *luma.shape)
     largest = F.avg_pool2d(difference.abs(), block, ceil_mode=True).max()
     moved = F.avg_pool2d(luma[None], block, ceil_mode=True).abs().max()
-    noise = 1.4826 * luma[::4, ::4].abs().median()
+    grain = luma[::2, 1:] - luma[::2, :-1] if luma.shape[1] > 1 else luma
+    noise = 1.4826 * grain.abs().median() / 2**0.5
     return Change(float(largest), float(moved), float(noise))
 
 

@@ -21,10 +21,11 @@ def combed(before: Tensor, frame: Tensor) -> bool | None:
     a, b = before[1], frame[1]  # green is most of luma
     if b.shape[0] < 2 * BLOCK or b.shape[1] < BLOCK:
         return None
-    up, line, down = b[:-2], b[1:-1], b[2:]
-    moved = (line - a[1:-1]).abs() > STEP
-    if float(moved.float().mean()) < 1e-3:
+    changed = (b - a).abs() > STEP
+    if float(changed.float().mean()) < 1e-3:
         return None
+    up, line, down = b[:-2], b[1:-1], b[2:]
+    moved = changed[:-2] | changed[1:-1] | changed[2:]  # one field may be the one of the frame before
     above, below = line - up, line - down
     tooth = (above * below > STEP**2) & ((up - down).abs() < STEP) & moved
     return bool(F.avg_pool2d(tooth.float()[None], BLOCK).max() > TEETH)

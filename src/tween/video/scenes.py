@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, tee
 
 import numpy as np
 from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode, StatsManager
@@ -33,8 +34,8 @@ Drawing = tuple[list[Frame], np.ndarray]
 def cuts(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
     """Each frame with True where a cut lies just before it.
 
-    Frames are held back until `FLASH` different pictures follow them, a picture being one frame, or up to `HOLD`
-    equal ones: 4 frames for film, 16 at most.
+    Frames are held back until `FLASH + WINDOW` pictures follow them, a picture being one frame, or up to `HOLD`
+    equal ones.
     """
     for (held, _), cut in _decide(_drawings(frames)):
         yield held[0], cut
@@ -71,39 +72,45 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _decide(drawings: Iterable[Drawing]) -> Iterator[tuple[Drawing, bool]]:
-    detector = AdaptiveDetector(ADAPTIVE, min_scene_len=1, window_width=WINDOW, luma_only=True)
-    proposed: set[int] = set()
     before: deque[np.ndarray] = deque(maxlen=FLASH)
-    ahead: deque[Drawing] = deque()
-    given = seen = 0
-
-    def see(picture: np.ndarray) -> None:
-        """The first and the last picture are seen again so that each has its window: their own score is 0 then."""
-        nonlocal seen
-        proposed.update(
-            c.frame_num - WINDOW for c in detector.process_frame(FrameTimecode(seen, RATE), picture)
-        )
-        seen += 1
+    ahead: deque[tuple[Drawing, bool]] = deque()
 
     def give() -> tuple[Drawing, bool]:
-        nonlocal given
-        cut = given in proposed and bool(before) and not _flash(before, [picture for _, picture in ahead])
-        proposed.discard(given)
-        given += 1
-        drawing = ahead.popleft()
+        after = [picture for (_, picture), _ in ahead]
+        drawing, proposed = ahead.popleft()
+        cut = proposed and bool(before) and not _flash(before, after)
         before.append(drawing[1])
         return drawing, cut
 
-    for drawing in drawings:
-        ahead.append(drawing)
-        for _ in range(1 if seen else WINDOW + 1):
-            see(drawing[1])
+    for item in _proposed(drawings):
+        ahead.append(item)
         if len(ahead) > FLASH:
             yield give()
-    for _ in range(WINDOW if ahead else 0):
-        see(ahead[-1][1])
     while ahead:
         yield give()
+
+
+def _proposed(drawings: Iterable[Drawing]) -> Iterator[tuple[Drawing, bool]]:
+    """Each drawing with what the detector says, which it does `WINDOW` pictures later."""
+    detector = AdaptiveDetector(ADAPTIVE, min_scene_len=1, window_width=WINDOW, luma_only=True)
+    these, same = tee(drawings)
+    pictures = _mirrored(picture for _, picture in same)
+    found = (bool(detector.process_frame(FrameTimecode(i, RATE), p)) for i, p in enumerate(pictures))
+    return zip(these, islice(found, 2 * WINDOW, None), strict=False)
+
+
+def _mirrored(pictures: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """`WINDOW` pictures more at both ends, mirrored there, so that every picture has its surroundings."""
+    last: deque[np.ndarray] = deque(islice(pictures, WINDOW + 1), WINDOW + 1)
+    if not last:
+        return
+    first = list(last)
+    yield from (first[min(i, len(first) - 1)] for i in range(WINDOW, 0, -1))
+    yield from first
+    for picture in pictures:
+        last.append(picture)
+        yield picture
+    yield from (last[max(-1 - i, -len(last))] for i in range(1, WINDOW + 1))
 
 
 def _flash(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> bool:
