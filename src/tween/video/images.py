@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -109,6 +111,34 @@ class ImageReader:
             container="images",
             streams=(f"0 images {len(self._files)} {self._files[0][1].suffix} at {self._rate} a second",),
         )
+
+
+class ImageWriter:
+    """Writes frames as numbered images, in a hidden folder beside the target until all of them are there."""
+
+    def __init__(self, path: Path, info: VideoInfo, rate: Fraction) -> None:
+        self._target = path if _NUMBER.search(path.name) else path / "%06d.png"
+        self._folder = path.parent / f".{path.stem.replace('%', '')}.{os.getpid()}.partial"
+        self._folder.mkdir(parents=True)
+        self._bits, self._count = info.bits, 0
+        self.warnings = [f"images hold no time and no sound; play them at {rate} frames a second"]
+
+    def write(self, frame: Frame) -> None:
+        """Write one frame `c h w` in [0, 1] under the next number, from 1 on."""
+        self._count += 1
+        save(numbered(self._folder / self._target.name, self._count), frame.rgb, self._bits)
+
+    def finish(self) -> None:
+        """Move the images to where they belong."""
+        if not self._count:
+            raise TweenError("expected frames to write, but there were none; nothing was written")
+        self._target.parent.mkdir(exist_ok=True)
+        for file in sorted(self._folder.iterdir()):
+            file.replace(self._target.parent / file.name)
+
+    def discard(self) -> None:
+        """Remove what was not moved."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def load(file: Path) -> np.ndarray:

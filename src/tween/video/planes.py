@@ -38,6 +38,7 @@ _PLANAR = {
     "rgba64be": "gbrap16le",
     "bgra64le": "gbrap16le",
     "pal8": "gbrap",
+    "gray16be": "gray16le",
     "monow": "gray",
     "monob": "gray",
     "ya8": "yuva444p",
@@ -46,7 +47,8 @@ _PLANAR = {
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How a pixel format stores a picture. `planar` is the format with the same numbers, a plane a component."""
+    """How a pixel format stores a picture. `planar` is the format with the same numbers, a plane a component;
+    `steps` is how many luma rows and columns share one chroma sample."""
 
     name: str
     planar: str
@@ -55,6 +57,7 @@ class Layout:
     grey: bool
     alpha: bool
     jpeg: bool
+    steps: tuple[int, int]
 
     @staticmethod
     @cache
@@ -62,6 +65,7 @@ class Layout:
         """The layout of an FFmpeg pixel format. Formats that no planar one matches go through 16-bit 4:4:4."""
         planar = _planar(pix_fmt)
         parts = av.VideoFormat(planar, 16, 16).components
+        chroma = parts[1] if len(parts) > 1 else parts[0]
         return Layout(
             name=pix_fmt,
             planar=planar,
@@ -70,6 +74,7 @@ class Layout:
             grey=len(parts) == 1,
             alpha=any(part.is_alpha for part in parts),
             jpeg=planar.startswith("yuvj"),
+            steps=(16 // chroma.height, 16 // chroma.width),
         )
 
     def chroma_size(self, height: int, width: int) -> tuple[int, int]:

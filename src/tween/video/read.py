@@ -138,12 +138,19 @@ class FileReader:
     def _check_whole(self, last: Fraction | None) -> None:
         if last is None:
             raise TweenError(f"expected frames in the part asked for, but {self.info.path} has none there")
-        stated = self._video.duration
-        if not stated:
-            return
-        whole = ((self._video.start_time or 0) + stated) * self._video.time_base
-        if self.end < min(whole, self._to or whole) - 4 / self.info.rate:
+        whole = self._stated_end()
+        if whole is not None and self.end < min(whole, self._to or whole) - 4 / self.info.rate:
             raise TweenError(
-                f"expected {float(whole - self.info.start):.3f} s of video, but {self.info.path} ends after "
-                f"{float(self.end - self.info.start):.3f} s, it was cut short; give that as --to to use what is there"
+                f"expected {float(whole - self.info.start):.3f} s of video, but {self.info.path} was cut short and "
+                f"ends after {float(self.end - self.info.start):.3f} s; give that as --to to use what is there"
             )
+
+    def _stated_end(self) -> Fraction | None:
+        """Where the stream's header says that the pictures end. MP4 and Matroska say so; others let one guess."""
+        video = self._video
+        if "mp4" in self.info.container and video.duration:
+            return ((video.start_time or 0) + video.duration) * video.time_base
+        if "matroska" in self.info.container and (text := video.metadata.get("DURATION")):
+            hours, minutes, seconds = text.split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+        return None

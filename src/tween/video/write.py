@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
 
 from tween.core import Frame, TweenError
 from tween.video.colour import from_rgb
+from tween.video.copying import Copier, copier
+from tween.video.encoding import Encoding, choose
+from tween.video.gif import palettes
+from tween.video.images import ImageWriter, is_images
 from tween.video.info import VideoInfo
+from tween.video.planes import Layout
 
+_RATE_IS_CLOCK = ("mpeg1video", "mpeg2video", "mpeg4")  # codecs that count in frames
 
-class Writer:
-    """Takes frames in order of time. `warnings` are sentences about what could not be kept."""
-
-    def __init__(self, container, stream, info: VideoInfo, origin: Fraction) -> None:
-        self.container, self.stream, self.info, self.origin = container, stream, info, origin
-        self.warnings: list[str] = []
-
-    def write(self, frame: Frame) -> None:
-        """Encode one frame, shown from `frame.time` on."""
-        picture = from_rgb(frame.rgb, self.stream.pix_fmt, self.info.colour)
-        picture.time_base = self.stream.codec_context.time_base
-        picture.pts = round((frame.time - self.origin) / picture.time_base)
-        self.container.mux(self.stream.encode(picture))
+_MOV = ("mp4", "mov", "ipod")
 
 
 @contextmanager
@@ -40,39 +38,228 @@ def open_writer(
     start: Fraction | None = None,
     stop: Fraction | None = None,
     stretch: Fraction = Fraction(1),
+    time_base: Fraction | None = None,
     codec: str | None = None,
     crf: float | None = None,
     preset: str | None = None,
     pix_fmt: str | None = None,
     overwrite: bool = False,
-) -> Iterator[Writer]:
+) -> Iterator[VideoWriter | ImageWriter]:
     """Open a video for writing. It appears under its name only when the block ends without an error.
 
+    The writer takes frames by `write(frame)`; its `warnings` are sentences about what could not be kept.
+
     Args:
-        path: the video to make; its suffix names the container.
+        path: the video to make; its suffix names the container. A pattern such as `out/%05d.png`, or a folder
+            (a name without suffix, which gets `%06d.png`), makes an image sequence.
         info: of the source: size, colour, rotation, aspect, tags.
         rate: frames a second of what is written.
         source: a file whose sound, subtitles, chapters, attachments and tags are copied.
-        start, stop: the part of the source that is written, seconds after its first frame, as for `open_reader`.
-        stretch: how many times slower the pictures are than the source's.
+        start, stop: the part of the source that is written, in seconds after its first frame, as for
+            `open_reader`; with a `start` the output begins at 0.
+        stretch: how many times slower the pictures are than the source's. Sound is left out unless it is 1.
+        time_base: the unit of the written time stamps; None: the coarsest that holds `rate` and the first frame.
         codec, crf, preset, pix_fmt: of the encoder; chosen by container and source where None.
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        TweenError: if the file exists, is the source, cannot be written, or its container or codec is unknown.
+        TweenError: if the file exists, is the source or cannot be written, if the container, codec or an option
+            is unknown, if no frame was written, or if the disk is full. Nothing is left behind then.
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise TweenError(f"{path} exists already; choose another name or pass --overwrite")
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        with av.open(str(partial), "w") as container:
-            stream = container.add_stream(codec or "libx264", rate=rate)
-            stream.width, stream.height, stream.pix_fmt = info.width, info.height, pix_fmt or info.pix_fmt
-            stream.codec_context.time_base = 1 / rate
-            writer = Writer(container, stream, info, info.origin + (info.start + start if start else 0))
+    path = _checked(Path(path), info, source, overwrite)
+    if rate <= 0:
+        raise TweenError(f"the output rate should be above 0 frames a second, but got {rate}")
+    if is_images(path) or not path.suffix:
+        with _images(path, info, rate) as writer:
             yield writer
-            container.mux(stream.encode(None))
-        partial.replace(path)
+        return
+    encoding = choose(path, info, codec=codec, crf=crf, preset=preset, pix_fmt=pix_fmt)
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    begin = None if start is None else info.start + start
+    origin = info.origin if begin is None else begin
+    try:
+        with ExitStack() as stack:
+            container = stack.enter_context(_container(unfinished))
+            stream = _stream(container, encoding, rate)
+            others = None
+            if source is not None and stretch == 1:
+                end = None if stop is None else info.start + stop
+                others = stack.enter_context(copier(source, container, start=begin, stop=end, origin=origin))
+            writer = VideoWriter(container, stream, encoding, rate, origin, time_base, others)
+            if source is not None and stretch != 1:
+                writer.warnings.append(
+                    "sound and subtitles were left out: they cannot be slowed with the pictures"
+                )
+            if info.rotation and container.format.name not in (*_MOV, "matroska", "webm"):
+                writer.warnings.append(
+                    f"{container.format.name} cannot say that the picture is turned by {info.rotation} degrees; "
+                    "it will lie on its side"
+                )
+            yield writer
+            writer.finish()
+        unfinished.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
+
+
+class VideoWriter:
+    """Encodes frames in order of time. `warnings` are sentences about what could not be kept."""
+
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        stream: av.VideoStream,
+        encoding: Encoding,
+        rate: Fraction,
+        origin: Fraction,
+        time_base: Fraction | None,
+        others: Copier | None,
+    ) -> None:
+        self.warnings = [*encoding.warnings, *(others.warnings if others else ())]
+        self._container, self._stream, self._encoding = container, stream, encoding
+        self._rate, self._origin, self._time_base, self._others = rate, origin, time_base, others
+        self._alpha = encoding.info.alpha and (encoding.codec == "gif" or Layout.of(encoding.pix_fmt).alpha)
+        self._last: int | None = None
+        self._prepare = palettes(encoding.info, rate, self.warnings) if encoding.codec == "gif" else None
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame `c h w`, shown from `frame.time` (source seconds) on."""
+        info = self._encoding.info
+        if tuple(frame.rgb.shape[-2:]) != (info.height, info.width):
+            raise TweenError(
+                f"expected frames of {info.width}x{info.height}, but got {frame.rgb.shape[-1]}x{frame.rgb.shape[-2]}"
+            )
+        with _explained(f"{self._encoding.codec} in {self._container.format.name}"):
+            if self._last is None:
+                clock = self._clock(frame.time - self._origin)
+                self._stream.codec_context.time_base = clock
+                if self._container.format.name in _MOV:  # its edit list would round the start to 1 ms
+                    self._container.container_options["movie_timescale"] = str(clock.denominator)
+            if self._others:
+                self._others.advance(frame.time)
+            self._mux(self._stream.encode(self._picture(frame)))
+
+    def finish(self) -> None:
+        """Flush the encoder, the copied streams and the file."""
+        if self._last is None:
+            raise TweenError("expected frames to write, but there were none; nothing was written")
+        with _explained(f"{self._encoding.codec} in {self._container.format.name}"):
+            self._mux(self._stream.encode(None))
+            if self._others:
+                self._others.advance(None)
+            self._container.close()
+
+    def _picture(self, frame: Frame) -> av.VideoFrame:
+        rgb = frame.rgb
+        if len(rgb) == 4 and not self._alpha:
+            rgb = rgb[:3] * rgb[3:]
+        draw = self._prepare or partial(
+            from_rgb, pix_fmt=self._encoding.pix_fmt, colour=self._encoding.info.colour
+        )
+        picture = draw(rgb)
+        base = self._stream.codec_context.time_base
+        stamp = round((frame.time - self._origin) / base)
+        if self._last is not None and stamp <= self._last:
+            raise TweenError(
+                f"expected frames in order of time and further apart than {base} s, "
+                f"but one at {float(frame.time):.6f} s does not follow the one before"
+            )
+        picture.time_base, picture.pts, self._last = base, stamp, stamp
+        return picture
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            packet.duration = packet.duration or round(1 / self._rate / packet.time_base)
+            self._container.mux_one(packet)
+
+    def _clock(self, first: Fraction) -> Fraction:
+        """The unit of time stamps: a frame's duration if frames fall on its multiples, else finer."""
+        if self._encoding.codec == "gif":
+            return Fraction(1, 100)
+        if self._encoding.codec in _RATE_IS_CLOCK or self._container.format.name == "avi":
+            return 1 / self._rate
+        if self._time_base is not None:
+            return self._time_base
+        finest = math.lcm(self._rate.numerator, first.denominator)
+        whole = (first * self._rate).denominator == 1
+        return 1 / self._rate if whole or finest >= 2**31 else Fraction(1, finest)
+
+
+def _stream(container: av.container.OutputContainer, encoding: Encoding, rate: Fraction) -> av.VideoStream:
+    """The encoder's stream with the source's geometry and colour tags."""
+    info = encoding.info
+    if max(rate.numerator, rate.denominator) >= 2**31:
+        raise TweenError(f"expected a rate such as 60 or 60000/1001, but {rate} is too fine to be written")
+    try:
+        stream = container.add_stream(encoding.codec, rate=rate, options=dict(encoding.options))
+    except ValueError:
+        raise TweenError(
+            f"{container.format.name} cannot hold {encoding.codec}; choose another suffix (.mp4, .mkv, .webm) or codec"
+        ) from None
+    stream.width, stream.height, stream.pix_fmt = info.width, info.height, encoding.pix_fmt
+    context = stream.codec_context
+    context.color_range, context.colorspace = info.colour.range, info.colour.matrix
+    context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
+    context.sample_aspect_ratio = info.sar
+    if "hevc" in context.codec.canonical_name and container.format.name in _MOV:
+        context.codec_tag = "hvc1"  # what Apple's players ask for
+    if container.format.name == "avi":
+        stream.options["bf"] = "0"  # its clock has no room for frames stored out of order
+    if matrix := info.side_data.get("DISPLAYMATRIX"):
+        stream.set_display_matrix(struct.unpack("9i", matrix))
+    return stream
+
+
+@contextmanager
+def _container(path: Path) -> Iterator[av.container.OutputContainer]:
+    try:
+        container = av.open(str(path), "w", format="mp4" if path.suffix.lower() == ".m4v" else None)
+    except ValueError:
+        raise TweenError(
+            f"expected a video name such as out.mp4, out.mkv or out.webm, but no container is called {path.suffix}"
+        ) from None
+    try:
+        yield container
+    finally:
+        with suppress(av.error.FFmpegError, OSError):  # a good file has been closed by `finish` before
+            container.close()
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """FFmpeg's errors as sentences."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError) as error:
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise TweenError(
+                f"the disk is full ({error.strerror}); free some space or write elsewhere. Nothing was left behind"
+            ) from None
+        raise TweenError(
+            f"{what} was refused ({error.strerror or error}); try another codec, rate, pixel format or preset, "
+            "or a suffix such as .mp4 or .mkv"
+        ) from None
+
+
+@contextmanager
+def _images(path: Path, info: VideoInfo, rate: Fraction) -> Iterator[ImageWriter]:
+    writer = ImageWriter(path, info, rate)
+    try:
+        yield writer
+        writer.finish()
+    finally:
+        writer.discard()
+
+
+def _checked(path: Path, info: VideoInfo, source: str | Path | None, overwrite: bool) -> Path:
+    """`path`, if it may be written."""
+    for other in filter(None, (source, info.path)):
+        if path.resolve() == Path(other).resolve() and Path(other).exists():
+            raise TweenError(f"the output {path} is the input itself; choose another name")
+    if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
+        raise TweenError(f"{path} exists already; choose another name or pass --overwrite")
+    if not path.parent.is_dir():
+        raise TweenError(f"expected a folder to write {path.name} into, but there is no {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise TweenError(f"the folder {path.parent} cannot be written; choose another or change its rights")
+    return path
