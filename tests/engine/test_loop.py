@@ -8,11 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.engine.toy import Toy, batch, toy_run
 from tween.core import TweenError
 from tween.engine import checkpoint, train
 from tween.engine.checkpoint import read
+from tween.engine.distributed import Ranks
+from tween.engine.loop import begin, take_step
 
 
 def lines(folder):
@@ -198,3 +201,18 @@ def test_what_is_logged_to_tensorboard(tmp_path, monkeypatch):
     )
     train(toy_run(tmp_path, tensorboard=True))
     assert {("near", 5), ("lr", 10), ("samples_per_s", 12)} <= set(seen)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_never_reads_from_the_device(tmp_path, precision):
+    class NoRead(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            assert function is not torch.ops.aten._local_scalar_dense.default
+            return function(*args, **(kwargs or {}))
+
+    run = toy_run(tmp_path, task=Toy(two=True), precision=precision, accumulate=2)
+    state = begin(run, False, Ranks())
+    with NoRead():
+        take_step(run, state, Ranks())
+    with pytest.raises(AssertionError), NoRead():
+        torch.ones(()).item()

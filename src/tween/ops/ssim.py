@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,9 +13,8 @@ C1, C2 = 0.01**2, 0.03**2
 
 def gaussian() -> list[float]:
     """The 11 taps, summing to 1."""
-    offsets = torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64)
-    taps = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    return (taps / taps.sum()).tolist()
+    taps = [math.exp(-((x / SIGMA) ** 2) / 2) for x in range(-RADIUS, RADIUS + 1)]
+    return [tap / sum(taps) for tap in taps]
 
 
 def blur(x: Tensor, dim: int) -> Tensor:
