@@ -110,6 +110,14 @@ def test_every_part_of_a_network_is_found_and_the_network_is_left_alone():
     assert torch.isfinite(net(i0, i1, t).prediction).all()  # the scan is itself again
 
 
+def test_steps_of_a_pair_add_up():
+    """Two frames are encoded, one pair is made, one time is filled: nothing else happens."""
+    found = cost(HybridNet(TOY), *frames(1))
+    steps = found.flops_by_step
+    assert 2 * steps["encode"] + steps["pair"] + steps["at"] == sum(found.flops.values())
+    assert cost(nn.Sequential(nn.Linear(4, 4)), torch.rand(2, 4)).flops_by_step == {}
+
+
 def test_cost_grows_with_the_pixels():
     small, large = (cost(HybridNet(TOY1), *frames(1, n, n)) for n in (32, 64))
     assert sum(large.flops.values()) == pytest.approx(4 * sum(small.flops.values()), rel=0.02)

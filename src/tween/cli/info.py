@@ -12,6 +12,8 @@ from tyro.conf import Positional, arg
 
 from tween.core import TweenError
 
+STEPS = {"encode": "once a frame", "pair": "once a pair", "at": "each time between"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -78,6 +80,7 @@ def measure(build: Callable[[], Any], options: Options) -> dict[str, Any]:
         "parameters": {**found.parameters, "total": sum(found.parameters.values())},
         "flops": {**found.flops, "total": sum(found.flops.values())},
         "flops_by_part": found.flops_by_part,
+        "flops_by_step": found.flops_by_step,
         "peak_bytes": found.peak_bytes,
     }
 
@@ -93,4 +96,10 @@ def table(name: str, phase: dict[str, Any]) -> list[str]:
             lines.append(f"  {'between the parts':34}{'':14}{rest:12,.1f}")
         lines.append(f"  {part:34}{count:14,}{work / 1e9:12,.1f}")
     kinds = ", ".join(f"{kind} {work / 1e9:,.1f}" for kind, work in flops.items() if kind != "total")
-    return [*lines, f"  of it: {kinds}", f"  peak memory: {phase['peak_bytes'] / 2**30:,.2f} GiB"]
+    steps = ", ".join(f"{STEPS[step]} {work / 1e9:,.1f}" for step, work in phase["flops_by_step"].items())
+    return [
+        *lines,
+        f"  of it: {kinds}",
+        f"  {steps}",
+        f"  peak memory: {phase['peak_bytes'] / 2**30:,.2f} GiB",
+    ]

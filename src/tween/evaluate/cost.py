@@ -34,6 +34,8 @@ PER_ELEMENT |= {aten.upsample_bilinear2d: 7, aten.upsample_bicubic2d: 35, aten.s
 """Operations an output element, of what is neither pointwise nor a reduction nor below."""
 BILINEAR = 7
 """Four products and three sums for each sampled value."""
+STEPS = ("encode", "pair", "at")
+"""Methods that do what is needed once a frame, once a pair and once a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class Cost:
         parameters: by part (the network's own children), those shared by parts counted once.
         flops: by kind: convolution, matmul, attention, ssd, warp, elementwise.
         flops_by_part: by the network's own children; `-` is work outside of them.
+        flops_by_step: of one call of each method in STEPS that the network has: what a further frame, a further
+            pair and a further time of the same pair cost.
         peak_bytes: weights, inputs and the most that was alive at once beside them, without gradients. An
             allocator's rounding and the scratch space of convolutions come on top.
     """
@@ -51,6 +55,7 @@ class Cost:
     parameters: dict[str, int]
     flops: dict[str, int]
     flops_by_part: dict[str, int]
+    flops_by_step: dict[str, int]
     peak_bytes: int
 
 
@@ -68,12 +73,14 @@ def cost(net: nn.Module, *inputs: Tensor) -> Cost:
     counter = _Counter()
     for x in (*net.parameters(), *net.buffers(), *inputs):
         counter.alive(x)
+    by_step = _time_steps(net, counter)
     with torch.no_grad(), _parts(net, counter), _shapes_only(counter), _Attention(counter), counter:
         net(*inputs)
     return Cost(
         parameters=parameters(net),
         flops=dict(counter.kinds),
         flops_by_part=dict(counter.parts),
+        flops_by_step=by_step,
         peak_bytes=counter.peak,
     )
 
@@ -151,6 +158,25 @@ class _Attention(TorchFunctionMode):
         rows = math.prod(q.shape[:-1])
         self.counter.add("attention", 2 * rows * k.shape[-2] * (q.shape[-1] + v.shape[-1]))
         return q.new_empty(*q.shape[:-1], v.shape[-1])
+
+
+def _time_steps(net: nn.Module, counter: _Counter) -> dict[str, int]:
+    """Wrap the methods of STEPS on `net` (a copy, ours); what the last call of each cost is written into the result."""
+    found: dict[str, int] = {}
+
+    def counted(step: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            before = counter.kinds.total()
+            out = method(*args, **kwargs)
+            found[step] = counter.kinds.total() - before
+            return out
+
+        return call
+
+    for step in STEPS:
+        if hasattr(net, step):
+            setattr(net, step, counted(step, getattr(net, step)))
+    return found
 
 
 @contextmanager

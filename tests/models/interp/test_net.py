@@ -1,12 +1,15 @@
 """The hybrid network: the plan's sizes to the parameter, and what it computes."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from tests.models.interp.toy import TOY, TOY1, frames
 from tween.core import TweenError
+from tween.models.interp import config
 from tween.models.interp.config import QUALITY, THESIS, ablations, with_block
 from tween.models.interp.net import HybridNet
 
@@ -229,3 +232,9 @@ def test_every_ablation_trains_and_changes_something(name):
 
 def test_quality_is_a_network_too():
     assert count(meta(QUALITY)) == 24_177_181
+
+
+def test_the_readme_lists_every_ablation_with_its_size():
+    text = (Path(config.__file__).parent / "README.md").read_text()
+    rows = re.findall(r"^\| ([a-z0-9-]+) \| .* \| ([\d,]+) \|$", text, re.M)
+    assert rows == [(name, f"{count(meta(c)):,}") for name, c in ablations().items()]
