@@ -34,16 +34,16 @@ def load(
         TweenError: unknown name, device or precision; a weight file that is missing or not the released one.
     """
     entry = _find(name)
-    place = _device(device)
+    where = place(device)
     _check(name, entry, precision, scale)
     if entry.file is None:
-        return entry.build({}, place, torch.float32, 1.0)
+        return entry.build({}, where, torch.float32, 1.0)
     weights = read(WEIGHTS / entry.file, entry.sha256)
     if precision != "auto":
-        return entry.build(weights, place, DTYPES[precision], scale)
-    if place.type != "cpu":
-        return entry.build(weights, place, torch.float16 if place.type == "cuda" else torch.float32, scale)
-    return quickest(lambda dtype: entry.build(weights, place, dtype, scale))
+        return entry.build(weights, where, DTYPES[precision], scale)
+    if where.type != "cpu":
+        return entry.build(weights, where, torch.float16 if where.type == "cuda" else torch.float32, scale)
+    return quickest(lambda dtype: entry.build(weights, where, dtype, scale))
 
 
 def read(path: Path, sha256: str | None) -> dict[str, Tensor]:
@@ -67,7 +67,8 @@ def _find(name: str) -> Entry:
     return ZOO[name]
 
 
-def _device(name: str) -> torch.device:
+def place(name: str) -> torch.device:
+    """The device called `name`; `auto` is CUDA where there is one, else the CPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
