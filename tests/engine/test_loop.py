@@ -170,6 +170,14 @@ def test_bf16_runs_the_loss_under_autocast(tmp_path):
     train(toy_run(tmp_path, task=Look(), precision="bf16", steps=2))
 
 
+def test_a_parameter_outside_the_modules_is_refused(tmp_path):
+    task = Toy()
+    stray = torch.nn.Parameter(torch.zeros(3))
+    task.params = lambda: {"main": [{"params": [*task.modules.parameters(), stray]}]}
+    with pytest.raises(TweenError, match=r"task\.modules"):
+        train(toy_run(tmp_path, task=task))
+
+
 def test_a_run_that_makes_no_sense():
     with pytest.raises(TweenError, match="ema"):
         toy_run(Path(), ema=1.0)

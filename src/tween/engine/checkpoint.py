@@ -24,6 +24,8 @@ from torch.optim import AdamW
 from tween.core import TweenError
 from tween.engine import ema as averages
 
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
+
 
 @dataclass(kw_only=True)
 class State:
@@ -56,7 +58,7 @@ def write(path: Path, values: dict[str, Tensor], head: dict[str, Any]) -> None:
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
         raise TweenError(
-            f"could not write the checkpoint {path}: {error}; free some space and resume"
+            f"could not write the checkpoint {path} ({error}); free some space and resume"
         ) from error
 
 
@@ -80,18 +82,14 @@ def save(path: Path, state: State, config: dict[str, Any]) -> None:
     values |= {f"ema/{name}": value for name, value in state.ema.items()}
     values |= _moments(state)
     best = state.best if math.isfinite(state.best) else None
-    write(
-        path,
-        values,
-        {"kind": "full", "step": state.step, "fresh": state.fresh, "best": best, "config": config},
-    )
+    head = {"kind": "full", "step": state.step, "fresh": state.fresh, "best": best, "config": config}
+    write(path, values, head)
 
 
 def save_weights(path: Path, state: State, config: dict[str, Any]) -> None:
     """The weights alone in full precision, averaged where there is an average."""
-    values = {
-        f"weights/{name}": value for name, value in (state.ema or averages.tensors(state.modules)).items()
-    }
+    kept = state.ema or averages.tensors(state.modules)
+    values = {f"weights/{name}": value for name, value in kept.items()}
     write(path, values, {"kind": "lean", "step": state.step, "config": config})
 
 
@@ -162,10 +160,10 @@ def _moments(state: State) -> dict[str, Tensor]:
 def _load_moments(state: State, values: dict[str, Tensor]) -> None:
     names = _names(state)
     for turn, optimizer in state.optimizers.items():
-        for p in [p for group in optimizer.param_groups for p in group["params"]]:
-            kept = part(values, f"optim/{turn}/{names[p]}/")
-            if kept:
-                optimizer.state[p] = {key: _laid_out(value, p) for key, value in kept.items()}
+        for p in (p for group in optimizer.param_groups for p in group["params"]):
+            keys = {key: f"optim/{turn}/{names[p]}/{key}" for key in MOMENTS}
+            if keys["step"] in values:
+                optimizer.state[p] = {key: _laid_out(values[name], p) for key, name in keys.items()}
 
 
 def _laid_out(value: Tensor, p: Tensor) -> Tensor:

@@ -49,7 +49,9 @@ def average(values: list[Tensor], ranks: Ranks) -> None:
 def spread(values: list[Tensor], ranks: Ranks) -> None:
     """Overwrite each tensor with the first process's."""
     for value in values if ranks.world > 1 else ():
-        dist.broadcast(value, 0)
+        sent = value.contiguous()
+        dist.broadcast(sent, 0)
+        value.copy_(sent)
 
 
 def any_of(flag: bool, device: torch.device, ranks: Ranks) -> bool:

@@ -32,10 +32,11 @@ def plain(value: Any) -> Any:
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """The run's fields, the task's config where it has one, and what it ran on."""
+    """The run's fields, the task's settings, each module's config where it has one, and what it ran on."""
     config = plain(run) | {
         "task": type(run.task).__qualname__,
-        "config": plain(getattr(run.task, "config", None)),
+        "settings": plain({k: v for k, v in vars(run.task).items() if dataclasses.is_dataclass(v)}),
+        "configs": {k: plain(m.config) for k, m in run.task.modules.items() if hasattr(m, "config")},
     }
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     versions = {"python": platform.python_version(), "torch": torch.__version__, "device": device}

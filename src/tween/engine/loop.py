@@ -34,8 +34,8 @@ def train(run: Run, *, resume: bool | Path = True) -> Report:
             starts anew. Full and lean checkpoints both serve.
 
     Raises:
-        TweenError: if a checkpoint does not fit, `best_key` is not among the validated values, or many steps
-            on end had no finite loss.
+        TweenError: if a checkpoint does not fit, a turn owns what `task.modules` does not hold, `best_key` is
+            not among the validated values, or many steps on end had no finite loss.
     """
     ranks = distributed.start()
     state = begin(run, resume, ranks)
@@ -49,9 +49,8 @@ def train(run: Run, *, resume: bool | Path = True) -> Report:
         if state.step % run.log_interval == 0 or over:
             values = meter.read(samples=run.batch_size * run.accumulate * ranks.world)
             if journal:
-                journal.write(
-                    state.step, {"lr": run.optim.rate(state.step - 1, run.steps, state.fresh)} | values
-                )
+                rate = run.optim.rate(state.step - 1, run.steps, state.fresh)
+                journal.write(state.step, {"lr": rate} | values)
         if journal and run.validate and (state.step % run.eval_interval == 0 or state.step == run.steps):
             with meter.paused():
                 metrics = validate(run, state, config)
@@ -78,6 +77,11 @@ def begin(run: Run, resume: bool | Path, ranks: Ranks) -> State:
         optimizers={turn: run.optim.build(groups) for turn, groups in run.task.params().items()},
         ema=ema.start(modules) if run.ema else {},
     )
+    owned = {p for o in state.optimizers.values() for group in o.param_groups for p in group["params"]}
+    if owned - set(modules.parameters()):
+        raise TweenError(
+            "a turn owns a parameter outside task.modules; put its module there, or it is never saved"
+        )
     last = run.folder / "last.safetensors" if isinstance(resume, bool) else Path(resume)
     if resume and (last.exists() or not isinstance(resume, bool)):
         checkpoint.load(last, state)

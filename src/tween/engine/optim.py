@@ -34,7 +34,7 @@ class Optim:
     clip: float = 1.0
 
     def rate(self, step: int, steps: int, fresh: int) -> float:
-        """Learning rate at `step` of `steps`, with moments that are as old as step `fresh`."""
+        """Learning rate at `step` of `steps`, with moments gathered since step `fresh`."""
         peak = cosine(step, steps=steps, warmup=self.warmup, lr=self.lr, min_lr=self.min_lr)
         return peak * (ramp(step - fresh, self.rewarm) if fresh else 1.0)
 
@@ -71,9 +71,7 @@ def step(optimizer: AdamW, *, rate: float, clip: float, loss: Tensor) -> tuple[T
     norm = torch.nn.utils.get_total_norm(grads)
     torch._foreach_mul_(grads, (clip / (norm + 1e-6)).clamp(max=1.0))
     skipped = (~torch.isfinite(norm + loss)).float()
-    optimizer.found_inf = (
-        skipped  # the fused kernel reads it: 1 leaves parameters, moments and counts as they are
-    )
+    optimizer.found_inf = skipped  # read by the fused kernel: 1 leaves parameters, moments and counts alone
     for group in optimizer.param_groups:
         group["lr"] = rate * group["scale"]
     optimizer.step()

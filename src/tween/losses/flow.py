@@ -11,8 +11,7 @@ def flow_epe(flow: Tensor, truth: Tensor, valid: Tensor | None = None, eps: floa
 
     Args:
         flow, truth: `b 2k h w`.
-        valid: `b k h w` (or `b 1 h w`), 1 where the truth is known; what is elsewhere, NaN too, has no
-            influence.
+        valid: `b k h w` or `b 1 h w`, 1 where the truth is known; elsewhere it may be anything, NaN too.
     """
     vectors = (flow.float() - truth.float()).unflatten(1, (-1, 2))
     if valid is None:
@@ -44,8 +43,7 @@ def flow_smoothness(flow: Tensor, image: Tensor, edge: float = 150.0) -> Tensor:
 def distillation(
     flow: Tensor, teacher_flow: Tensor, frame: Tensor, teacher_frame: Tensor, target: Tensor
 ) -> Tensor:
-    """Pull the student's flow to the teacher's, in pixels, where the teacher's picture is clearly the
-    better one.
+    """Pull the student's flow to the teacher's where the teacher's picture is clearly the better one.
 
     The teacher has seen `target` (privileged distillation, RIFE, ECCV 2022). It counts where its mean
     absolute error over channels is smaller by more than 0.01; nothing flows back into it.

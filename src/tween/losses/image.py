@@ -28,9 +28,7 @@ def laplacian(prediction: Tensor, target: Tensor, *, levels: int = 5, low_pass: 
     """
     if min(prediction.shape[-2:]) <= 2**levels:
         size = tuple(prediction.shape[-2:])
-        raise TweenError(
-            f"a Laplacian loss of {levels} levels needs sides over {2**levels} px, but got {size}"
-        )
+        raise TweenError(f"a pyramid of {levels} levels needs sides over {2**levels} px, but got {size}")
     with torch.autocast(prediction.device.type, enabled=False):
         *bands, rest = laplacian_pyramid(prediction.float() - target.float(), levels)
     return sum(band.abs().mean() for band in bands) + low_pass * rest.abs().mean()
@@ -42,14 +40,13 @@ def charbonnier(prediction: Tensor, target: Tensor, eps: float = 1e-3) -> Tensor
 
 
 def census(prediction: Tensor, target: Tensor) -> Tensor:
-    """Soft census distance over 7x7 windows (Meister et al., UnFlow, AAAI 2018), in [0, 1); blind to
-    brightness.
+    """Soft census distance over 7x7 windows (Meister et al., UnFlow, AAAI 2018), in [0, 1).
 
-    A pixel is described by the softened signs s(d) = d / sqrt(0.81 + d^2) of its differences d to its
-    neighbours, in grey levels of 0..255; two descriptions are e^2 / (0.1 + e^2) apart for each difference
-    e of their signs. The constants are meant for that range: on [0, 1] the code in circulation measures
-    local contrast instead. A pixel and its neighbour make the same pair seen from either, so half the
-    neighbours do; nothing is padded, so no border needs masking.
+    Blind to a shift of brightness. A pixel is described by the softened signs s(d) = d / sqrt(0.81 + d^2) of
+    its differences d to its neighbours, in grey levels of 0..255; two descriptions are e^2 / (0.1 + e^2) apart
+    for each difference e of their signs. The constants are meant for that range: on [0, 1] the code in
+    circulation measures local contrast instead. A pixel and its neighbour make the same pair seen from either,
+    so half the neighbours do; nothing is padded, so no border needs masking.
 
     Args:
         prediction, target: `b 3 h w`, sides of more than 6 pixels.

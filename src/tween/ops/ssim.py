@@ -32,8 +32,8 @@ def blur(x: Tensor, dim: int) -> Tensor:
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
     """Similarity at every pixel and channel, at most 1.
 
-    The window is an 11x11x11 Gaussian over channels, rows and columns, the border repeated in all three; L
-    = 1. Neither skimage's nor Matlab's SSIM: those have no window over channels.
+    The window is an 11x11x11 Gaussian over channels, rows and columns, the border repeated in all three;
+    L = 1. Neither skimage's nor Matlab's SSIM: those have no window over channels.
 
     Args:
         a, b: `b c h w` in [0, 1], float32 or float64.
