@@ -1,0 +1,66 @@
+"""The front door: cheap help, known commands, frozen flags, one line and an exit code for every mistake."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tween.cli.main import COMMANDS, main
+
+FLAGS = {
+    "interpolate": "--codec --crf --device --dry-run --factor --fps --help --json --model --output --overwrite "
+    "--pix-fmt --precision --preset --retime-duplicates --scale --scene --slowmo --ss --to",
+    "verify": "--help --json --slowmo --ss --to",
+    "models": "--help --json",
+    "doctor": "--help",
+}
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], []])
+def test_the_door_imports_no_torch(argv):
+    code = f"import sys; from tween.cli.main import main; main({argv}); assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+def test_help_names_every_command(capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(command in out for command in COMMANDS)
+    assert main([]) == 2
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_flags_are_frozen(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    found = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
+    mentioned = {"--force-reinstall", "--model"} if command != "interpolate" else set()
+    assert found - mentioned == set(FLAGS[command].split())
+
+
+def test_short_flags_of_interpolate(capsys):
+    with pytest.raises(SystemExit):
+        main(["interpolate", "--help"])
+    out = capsys.readouterr().out
+    assert re.search(r"-o OUT", out)
+    assert re.search(r"-y\b", out)
+
+
+def test_an_unknown_command(capsys):
+    assert main(["interpolat"]) == 2
+    assert "interpolate" in capsys.readouterr().err
+
+
+def test_an_unknown_flag_is_exit_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["interpolate", "a.mp4", "--speed", "3"])
+    assert stop.value.code == 2
+
+
+def test_the_environment_is_set_before_torch():
+    code = (
+        "import os, sys; from tween.cli.main import main; main(['models']);"
+        "assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE' and os.environ['GOMP_SPINCOUNT'] == '0'"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0
