@@ -107,11 +107,11 @@ def _length(source: Fraction, output: Fraction, rate: Fraction) -> Check:
 
 
 def _tags(a: VideoInfo, b: VideoInfo) -> Check:
-    lost = [
-        f"{name} {x} -> {y}"
-        for name in ("range", "matrix", "primaries", "transfer", "location")
-        if (x := getattr(a.colour, name)) != (y := getattr(b.colour, name)) and x not in (0, 2)
-    ]
+    names = ("matrix", "primaries", "transfer", "location")
+    pairs = [(name, getattr(a.colour, name), getattr(b.colour, name)) for name in names]
+    lost = [f"{name} {x} -> {y}" for name, x, y in pairs if x != y and x not in (0, 2)]
+    if (a.colour.range or 1) != (b.colour.range or 1):  # a silent stream is limited
+        lost.append(f"range {a.colour.range} -> {b.colour.range}")
     return Check("colour tags", not lost, ", ".join(lost) or "kept")
 
 
