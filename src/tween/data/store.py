@@ -1,8 +1,8 @@
-"""Every training frame in one uint8 buffer on the device, and bilinear crops gathered from it without a loop."""
+"""Every training frame in one buffer on the device, and bilinear crops gathered from it without a loop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ class FrameStore:
     """Frames of any size, each stored at full and at half size (so that a small zoom does not alias).
 
     Attributes:
-        pixels: flat uint8, `h w 3` after `h w 3`.
+        pixels: flat int32, red + 256 green + 65536 blue: one load a pixel.
         offset: `2 n` int64, where frame n begins, at full and half size.
         size: `2 n 2` int64, (h, w).
     """
@@ -27,27 +27,30 @@ class FrameStore:
     size: Tensor
 
     @staticmethod
-    def build(clips: Iterable[np.ndarray], device: torch.device) -> FrameStore:
-        """From arrays `n h w 3` uint8, in order."""
-        chunks, offsets, sizes, end = [], [], [], 0
-        for clip in clips:
-            levels = []
-            for array in (clip, halve(clip)):
-                n, h, w, _ = array.shape
-                chunks.append(torch.from_numpy(np.ascontiguousarray(array)).flatten().to(device))
-                levels.append((end + torch.arange(n) * (h * w * 3), torch.tensor([h, w]).expand(n, 2)))
-                end += n * h * w * 3
-            offsets.append(torch.stack([o for o, _ in levels]))
-            sizes.append(torch.stack([s for _, s in levels]))
-        pixels = torch.empty(end, dtype=torch.uint8, device=device)
-        start = 0
-        while chunks:
-            chunk = chunks.pop(0)
-            pixels[start : start + chunk.numel()] = chunk
-            start += chunk.numel()
+    def build(clips: Sequence[np.ndarray], device: torch.device) -> FrameStore:
+        """From arrays `n h w 3` uint8, in order (memory maps will do)."""
+        shapes = [(len(c), [c.shape[1:3], (c.shape[1] // 2, c.shape[2] // 2)]) for c in clips]
+        total = sum(n * h * w for n, sizes in shapes for h, w in sizes)
+        pixels = torch.empty(total, dtype=torch.int32, device=device)
+        offsets, sizes, end = [], [], 0
+        for clip, (n, levels) in zip(clips, shapes, strict=True):
+            begin = []
+            for array, (h, w) in zip((clip, halve(clip)), levels, strict=True):
+                pixels[end : end + n * h * w] = _word(
+                    torch.from_numpy(np.ascontiguousarray(array)).to(device)
+                )
+                begin.append(end + torch.arange(n) * (h * w))
+                end += n * h * w
+            offsets.append(torch.stack(begin))
+            sizes.append(torch.tensor(levels)[:, None].expand(2, n, 2))
         return FrameStore(
             pixels=pixels, offset=torch.cat(offsets, 1).to(device), size=torch.cat(sizes, 1).to(device)
         )
+
+
+def _word(rgb: Tensor) -> Tensor:
+    red, green, blue = (rgb[..., i].flatten().int() for i in range(3))
+    return red | green << 8 | blue << 16
 
 
 def sample(store: FrameStore, frame: Tensor, position: Tensor, zoom: Tensor) -> Tensor:
@@ -72,11 +75,11 @@ def sample(store: FrameStore, frame: Tensor, position: Tensor, zoom: Tensor) -> 
     x0, y0 = x0.long(), y0.long()
     x1 = torch.minimum(x0 + 1, width[..., None, None] - 1)
     y1 = torch.minimum(y0 + 1, height[..., None, None] - 1)
-    channel = torch.arange(3, device=frame.device)
+    shift = torch.tensor((0, 8, 16), dtype=torch.int32, device=frame.device)
 
     def tap(ty: Tensor, tx: Tensor) -> Tensor:
-        index = offset + (ty * width[..., None, None] + tx) * 3
-        return store.pixels[index[..., None] + channel].float()
+        word = store.pixels[offset + ty * width[..., None, None] + tx]
+        return (word[..., None] >> shift & 255).float()
 
     top = tap(y0, x0) * (1 - fx) + tap(y0, x1) * fx
     bottom = tap(y1, x0) * (1 - fx) + tap(y1, x1) * fx

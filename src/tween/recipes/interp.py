@@ -60,9 +60,10 @@ def fast(
     where = torch.device(device)
     wrap: Callable[[Any], Any] = partial(torch.compile, dynamic=False) if compiled else lambda f: f
     store, windows = load(data, packed, photos, where, pixels=pixels, workers=workers)
-    net = FastNet(config).to(where, memory_format=torch.channels_last)
-    task = InterpTask(net, compile_=wrap)
-    task.modules.to(where)
+    task = InterpTask(FastNet(config), compile_=wrap)
+    task.modules.to(where, memory_format=torch.channels_last)
+    for block in task.modules["net"].blocks:
+        block.forward = wrap(block.forward)
     draw, paint = wrap(sample), wrap(render)
     drawn = round(batch_size * synthetic)
 
@@ -104,7 +105,7 @@ def load(
     begin = dict(zip(files, np.cumsum([0, *counts]).tolist(), strict=False))
     shots = [_rescaled(shot, np.load(arrays[files.index(shot.file)], mmap_mode="r")) for shot in shots]
     windows = Windows.build(shots, [begin[s.file] + s.start for s in shots], pixels=pixels, device=device)
-    return FrameStore.build(map(np.load, arrays), device), windows
+    return FrameStore.build([np.load(path, mmap_mode="r") for path in arrays], device), windows
 
 
 def _rescaled(shot: Shot, clip: np.ndarray) -> Shot:

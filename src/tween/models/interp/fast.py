@@ -22,14 +22,22 @@ from tween.ops.warp import backward_warp, resize_flow
 
 @dataclass(frozen=True, kw_only=True)
 class FastConfig:
-    """Widths of the pyramid at 1/4, 1/8, 1/16, 1/32, of the matching keys, of the refiners at 1/16, 1/8, 1/4 (with
-    their depths) and of the synthesis at 1/2; the LGS blocks and their number."""
+    """Widths, and the LGS blocks with their number.
 
-    pyramid: tuple[int, int, int, int] = (48, 72, 96, 128)
-    key: int = 48
-    refine: tuple[int, int, int] = (96, 80, 56)
+    Attributes:
+        pyramid: at 1/4, 1/8, 1/16, 1/32.
+        key: of the matching keys.
+        refine: of the refiners at 1/16, 1/8, 1/4, and `depth`, their convolutions.
+        hidden: of the state handed to 1/8 and to 1/4.
+        synthesis: at 1/2.
+    """
+
+    pyramid: tuple[int, int, int, int] = (32, 64, 96, 96)
+    key: int = 32
+    refine: tuple[int, int, int] = (96, 72, 48)
+    hidden: tuple[int, int] = (48, 32)
     depth: tuple[int, int, int] = (3, 3, 4)
-    synthesis: int = 32
+    synthesis: int = 24
     blocks: int = 2
     block: BlockConfig = field(default_factory=BlockConfig)
 
@@ -144,8 +152,10 @@ class FastNet(nn.Module):
         self.key = nn.Conv2d(c16, config.key, 1)
         self.importance = nn.Conv2d(c16, 1, 1)
         self.refine16 = Refiner(2 * c16 + 14, r16, config.depth[0])
-        self.refine8 = Refiner(2 * c8 + r16 + 6, r8, config.depth[1])
-        self.refine4 = Refiner(2 * c4 + r8 + 6, r4, config.depth[2])
+        h8, h4 = config.hidden
+        self.hand8, self.hand4 = nn.Conv2d(r16, h8, 1), nn.Conv2d(r8, h4, 1)
+        self.refine8 = Refiner(2 * c8 + h8 + 6, r8, config.depth[1])
+        self.refine4 = Refiner(2 * c4 + h4 + 6, r4, config.depth[2])
         self.synthesis = Synthesis(r4, config.synthesis)
 
     def encode(self, image: Tensor) -> Features:
@@ -156,9 +166,11 @@ class FastNet(nn.Module):
         """Displacement between two frames: once a pair."""
         n = f0.last.shape[0]
         x = torch.stack((f0.last, f1.last), 4).permute(0, 2, 3, 4, 1)  # b h w 2 c
+        x = x.to(self.blocks[0].norm1.weight.dtype)  # may be wider: few tokens, and bf16 gains nothing there
         for block in self.blocks:
             x = block(x)
-        x = self.down(x.permute(3, 0, 4, 1, 2).flatten(0, 1))  # both frames side by side in the batch
+        x = x.permute(3, 0, 4, 1, 2).flatten(0, 1)  # both frames side by side in the batch
+        x = self.down(x.to(self.down.weight.dtype))
         x = torch.cat((f0.sixteenth, f1.sixteenth)) + F.interpolate(x, scale_factor=2, mode="bilinear")
         context = self.mix(x)
         key = self.key(context)
@@ -175,8 +187,8 @@ class FastNet(nn.Module):
         flow, evidence = motion_at(m, t)
         start = torch.cat((flow, torch.zeros_like(flow[:, :1])), 1)
         level16, hidden = self.refine16(self._gather(m.context0, m.context1, start, t, evidence), start)
-        level8, hidden = self._finer(self.refine8, f0.eighth, f1.eighth, level16, hidden, t)
-        level4, hidden = self._finer(self.refine4, f0.quarter, f1.quarter, level8, hidden, t)
+        level8, hidden = self._finer(self.refine8, f0.eighth, f1.eighth, level16, self.hand8(hidden), t)
+        level4, hidden = self._finer(self.refine4, f0.quarter, f1.quarter, level8, self.hand4(hidden), t)
         full = resize_flow(level4[:, :4], 4)
         flow_t0, flow_t1 = full[:, :2], full[:, 2:]
         warped0, warped1 = backward_warp(image0, flow_t0), backward_warp(image1, flow_t1)

@@ -77,14 +77,15 @@ def blend(image0: Tensor, image1: Tensor, motion: Tensor, factor: int = 1) -> tu
 
 
 class InterpTask:
-    """One turn: student and teacher together. `compile_` wraps the part of a step that runs on the device."""
+    """One turn: student and teacher together. `compile_` wraps the comparison of pictures, the part of a step
+    that a compiler fuses best; one graph of everything took minutes to build and was no faster."""
 
     def __init__(
         self, net: FastNet, weights: Weights | None = None, *, compile_: Callable[[Any], Any] = lambda f: f
     ) -> None:
         self.modules = nn.ModuleDict({"net": net, "teacher": Teacher(net)})
         self.weights = weights or Weights()
-        self._terms = compile_(self.terms)
+        self._compare = compile_(compare)
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
         decay = [p for p in self.modules.parameters() if not getattr(p, "_no_weight_decay", False)]
@@ -95,36 +96,48 @@ class InterpTask:
         return ("main",)
 
     def loss(self, turn: str, batch: Batch, step: int) -> Mapping[str, Tensor]:
-        return self._terms(batch.frames, batch.t, batch.flow, batch.between, batch.known)
+        net, w = self.modules["net"], self.weights
+        image0, truth, image1 = batch.frames.unbind(1)
+        f0, f1 = net.encode(image0), net.encode(image1)
+        motion = net.pair(f0, f1)
+        out = net.at(image0, image1, f0, f1, motion, batch.t)
+        features = [f0.quarter.detach(), f1.quarter.detach(), net.pyramid.quarter_of(truth)]
+        taught, lesson = self.modules["teacher"](
+            image0, image1, features, out.levels[2].detach(), out.hidden.detach(), batch.t
+        )
+        student = torch.cat((out.flow_t0, out.flow_t1), 1)
+        apart, close, census_, teacher, distill = self._compare(
+            out.prediction, lesson, truth, student, taught
+        )
+        return {
+            "laplacian": w.laplacian * apart,
+            "charbonnier": w.charbonnier * close,
+            "census": w.census * census_,
+            "coarse": w.coarse * _coarse(out, image0, truth, image1),
+            "teacher": w.teacher * teacher,
+            "distill": w.distill * distill,
+            "flow": w.flow * _flow_error(out, batch.flow, batch.known),
+            "match": w.match * _match_error(motion, batch.between, batch.known),
+        }
 
     def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
         """Nothing changes between steps."""
 
-    def terms(
-        self, frames: Tensor, t: Tensor, flow: Tensor, between: Tensor, known: Tensor
-    ) -> dict[str, Tensor]:
-        """Weighted loss terms. Shapes as in `tween.data.clips.Triples`."""
-        net, w = self.modules["net"], self.weights
-        image0, truth, image1 = frames.unbind(1)
-        f0, f1 = net.encode(image0), net.encode(image1)
-        motion = net.pair(f0, f1)
-        out = net.at(image0, image1, f0, f1, motion, t)
-        answer = net.pyramid.quarter_of(truth)
-        features = [x.detach() for x in (f0.quarter, f1.quarter)] + [answer]
-        taught, lesson = self.modules["teacher"](
-            image0, image1, features, out.levels[2].detach(), out.hidden.detach(), t
-        )
-        student = torch.cat((out.flow_t0, out.flow_t1), 1)
-        return {
-            "laplacian": w.laplacian * laplacian(out.prediction, truth),
-            "charbonnier": w.charbonnier * charbonnier(out.prediction, truth),
-            "census": w.census * census(out.prediction, truth),
-            "coarse": w.coarse * _coarse(out, image0, truth, image1),
-            "teacher": w.teacher * laplacian(lesson, truth),
-            "distill": w.distill * distillation(student, taught, out.prediction, lesson, truth),
-            "flow": w.flow * _flow_error(out, flow, known),
-            "match": w.match * _match_error(motion, between, known),
-        }
+
+def compare(
+    prediction: Tensor, lesson: Tensor, truth: Tensor, student: Tensor, taught: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Laplacian, Charbonnier, census (of every fourth sample: it costs most), the teacher's Laplacian, distillation.
+
+    Pictures `b 3 h w`, flows `b 4 h w`.
+    """
+    return (
+        laplacian(prediction, truth),
+        charbonnier(prediction, truth),
+        census(prediction[::4], truth[::4]),
+        laplacian(lesson, truth),
+        distillation(student, taught, prediction, lesson, truth),
+    )
 
 
 def _coarse(out: Filled, image0: Tensor, truth: Tensor, image1: Tensor) -> Tensor:
