@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-import av
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +12,8 @@ from torch import Tensor
 
 def real(path: Path, size: tuple[int, int], *, count: int) -> Tensor:
     """The first `count` frames of a video, scaled to `size` (h, w): `t 3 h w` in [0, 1]."""
+    import av  # here: a machine that only times networks need not have it
+
     h, w = size
     with av.open(str(path)) as container:
         frames = islice(container.decode(video=0), count)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Callable
-from fractions import Fraction
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 
 import torch
@@ -20,12 +18,11 @@ from bench import minterpolate
 from bench.clips import moving, real
 from bench.common import interleaved, save
 from bench.rife import Rife
-from tween.core import Filler
+from bench.steps import padded, stepper, to_and_fro
 from tween.zoo import ZOO, load
 
 SIZE = (720, 1280)
 FPS = 30
-ENDS, HALFWAY = (Fraction(0), Fraction(1)), (Fraction(1, 2),)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -54,7 +51,7 @@ def ffmpeg(clip: torch.Tensor) -> dict[str, Callable[[], object]]:
     """minterpolate in its steady state: each frame given to it yields one new frame and one old one."""
     h, w = clip.shape[-2:]
     graph = minterpolate.graph(w, h, fps=FPS)
-    order = cycle([*range(len(clip)), *range(len(clip) - 2, 0, -1)])  # to and fro: no jump to detect as a cut
+    order = to_and_fro(len(clip))
     pictures = [minterpolate.picture(frame) for frame in clip]
     index = iter(range(10**9))
 
@@ -75,30 +72,6 @@ def fillers(clip: torch.Tensor, models: list[str]) -> dict[str, Callable[[], obj
         for precision in ("fp32", "bf16"):
             cases[f"{name} {precision}"] = load(name, device="cpu", precision=precision)
     return {name: stepper(filler, clip) for name, filler in cases.items()}
-
-
-def stepper(filler: Filler, clip: torch.Tensor) -> Callable[[], None]:
-    """A call that fills the middle of the next pair of `clip`."""
-    known = padded(clip, filler.multiple)
-    state = filler.begin((1, *known.shape[1:]), seed=0, device=known.device, dtype=known.dtype)
-    order = cycle([*range(len(clip)), *range(len(clip) - 2, 0, -1)])
-    left, number = next(order), 0
-
-    @torch.inference_mode()
-    def step() -> None:
-        nonlocal state, left, number
-        right = next(order)
-        times = tuple(number + t for t in ENDS)
-        _, state = filler.fill(state, known[None, [left, right]], times, (number + HALFWAY[0],))
-        left, number = right, number + 1
-
-    return step
-
-
-def padded(clip: torch.Tensor, multiple: int) -> torch.Tensor:
-    """`clip` with its border repeated at the right and below, to sizes that `multiple` divides."""
-    h, w = clip.shape[-2:]
-    return torch.nn.functional.pad(clip, (0, -w % multiple, 0, -h % multiple), mode="replicate")
 
 
 def rife(clip: torch.Tensor) -> dict[str, Callable[[], object]]:

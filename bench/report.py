@@ -1,0 +1,99 @@
+"""Tables of bench/results as Markdown, put between `<!-- bench:SUITE -->` and `<!-- /bench -->` of a document.
+
+python -m bench.report [README.md ...]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.common import load
+
+MARK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Redraw every table of the documents named (README.md)."""
+    for name in argv or sys.argv[1:] or ["README.md"]:
+        path = Path(name)
+        path.write_text(fill(path.read_text()))
+
+
+def fill(text: str) -> str:
+    """`text` with the tables between its marks drawn anew; marks of suites without results keep what they had."""
+
+    def redraw(match: re.Match[str]) -> str:
+        drawn = table(match[2])
+        return match[0] if drawn is None else f"{match[1]}{drawn}\n{match[3]}"
+
+    return MARK.sub(redraw, text)
+
+
+def table(suite: str) -> str | None:
+    """A suite's Markdown, None where it was never run."""
+    result = load(suite)
+    if result is None:
+        return None
+    draw = next(draw for prefix, draw in TABLES.items() if suite.startswith(prefix))
+    return f"{draw(result)}\n\n{conditions(result)}"
+
+
+def quality(result: dict[str, Any]) -> str:
+    """A row a method."""
+    rows = [(r["method"], f"{r['psnr']:.2f}", f"{r['ssim']:.3f}", f"{r['ie']:.2f}") for r in result["rows"]]
+    return markdown(("", "PSNR, dB", "SSIM", "IE"), rows)
+
+
+def cpu(result: dict[str, Any]) -> str:
+    """A row a method, the quickest first."""
+    timings = [(r["method"], r["seconds_per_new_frame"]) for r in result["rows"]]
+    timings.sort(key=lambda pair: pair[1]["median"])
+    rows = [(name, f"{t['median']:.3f}", f"{t['iqr']:.3f}") for name, t in timings]
+    return markdown(("", "s per new frame", "IQR"), rows)
+
+
+def gpu(result: dict[str, Any]) -> str:
+    """A row a method, a column a size."""
+    sizes = list(dict.fromkeys(r["size"] for r in result["rows"]))
+    at = {(r["method"], r["size"]): f"{r['ms']:.1f} ms, {r['mib']:.0f} MiB" for r in result["rows"]}
+    methods = dict.fromkeys(r["method"] for r in result["rows"])
+    return markdown(("", *sizes), [(m, *(at.get((m, s), "-") for s in sizes)) for m in methods])
+
+
+def whole(result: dict[str, Any]) -> str:
+    """A row a model."""
+    rows = []
+    for r in result["rows"]:
+        gpu_memory = f"{r['gpu_mib']:.0f}" if r["gpu_mib"] else "-"
+        rows.append((r["method"], r["size"], f"{r['fps']:.1f}", f"{r['mib']:.0f}", gpu_memory))
+    return markdown(("", "size", "frames/s", "peak memory, MiB", "of the GPU, MiB"), rows)
+
+
+def conditions(result: dict[str, Any]) -> str:
+    """Where and how it was measured, one line."""
+    m = result["machine"]
+    extension = f" ({m['instructions'][0]})" if m["instructions"] else ""
+    where = m["gpu"] or f"{m['cores']} cores of {m['cpu']}{extension}"
+    return f"{where}, torch {result['versions']['torch']}, {result['date']}: `{result['command']}`"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; numbers to the right."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "quality": quality,
+    "cpu_720p": cpu,
+    "gpu_latency": gpu,
+    "end_to_end": whole,
+}
+
+
+if __name__ == "__main__":
+    main()
