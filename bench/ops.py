@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads stall small operations
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 from collections.abc import Callable, Iterator
 from typing import Any
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.ops.test_ssd import close, inputs, value_state_gradients
+from tests.ops.cases import close, inputs, value_state_gradients
 from tween.ops.ssd import fused, ssd, ssd_recurrent
 
 triton = pytest.importorskip("triton", reason="triton is for Linux; the test extra brings it there")

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+FORWARD = {"num_warps": 4, "num_stages": 2}
+BACKWARD = {"num_warps": 8, "num_stages": 1}
 PROGRAMS = 512  # a sequence is cut into runs until about this many programs fill the GPU
 
 
@@ -53,7 +55,7 @@ def _forward(
     y, after = torch.empty_like(x), torch.empty_like(entry)
     states = x.new_empty(_states_shape(x, B, chunk) if keep else 0)
     arguments = (x, dt, A, B, C, D, entry, y, states, after, *launch.sizes)
-    kernel.forward[launch.grid](*arguments, **launch.constants, REVERSE=reverse, KEEP=keep, num_warps=4)
+    kernel.forward[launch.grid](*arguments, **launch.constants, REVERSE=reverse, KEEP=keep, **FORWARD)
     return y, after[:, 0 if reverse else -1].clone(), states
 
 
@@ -72,7 +74,7 @@ def _backward(
     dB, dC = x.new_empty(2, *x.shape[:3], B.shape[3])
     dA, dD = A.new_empty(2, x.shape[0], launch.runs, x.shape[2])
     arguments = (x, dt, A, B, C, D, dy, states, entry, dx, ddt, dB, dC, dA, dD, after, *launch.sizes)
-    kernel.backward[launch.grid](*arguments, **launch.constants, REVERSE=reverse, num_warps=8)
+    kernel.backward[launch.grid](*arguments, **launch.constants, REVERSE=reverse, **BACKWARD)
     dB, dC = (t.unflatten(2, (B.shape[2], -1)).sum(3) for t in (dB, dC))
     return dx, ddt, dA.sum((0, 1)), dB, dC, dD.sum((0, 1)), after[:, -1 if reverse else 0].clone()
 
@@ -114,7 +116,7 @@ class _Launch:
         own, decay = first.new_empty(b, self.runs, h, p, n), first.new_empty(b, self.runs, h)
         entry = torch.empty_like(own)
         flags = {"REVERSE": reverse, "ADJOINT": adjoint}
-        kernel.carry[self.grid](x, dt, A, B, own, decay, *self.sizes, **self.constants, **flags, num_warps=4)
+        kernel.carry[self.grid](x, dt, A, B, own, decay, *self.sizes, **self.constants, **flags, **FORWARD)
         grid = (b * h, -(-p * n // 1024))
         kernel.pass_on[grid](
             own, decay, first, entry, h, self.runs, p * n, WIDE=1024, BACK=reverse != adjoint
