@@ -140,3 +140,11 @@ def test_precision_below_fp32_stays_near():
             got = m.to(dtype)(x.to(dtype))
             assert got.dtype == dtype
             assert (got.float() - want).abs().max() < bound
+
+
+def test_a_block_compiles_to_one_graph():
+    torch.manual_seed(0)
+    m = LGSBlock(32, BlockConfig(**SMALL), shifted=True).eval()
+    x = torch.randn(1, 6, 10, 2, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(m, backend="eager", fullgraph=True)(x), m(x))

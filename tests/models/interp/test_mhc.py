@@ -85,3 +85,7 @@ def test_it_is_the_equation(kind):
     made = torch.tanh(torch.einsum("s,sbd->bd", m.pre_logits.softmax(0), x))
     mixed = torch.einsum("st,sbd->tbd", m.h_res(), x) + m.post_logits.softmax(0)[:, None, None] * made
     torch.testing.assert_close(m(streams(), torch.tanh), torch.einsum("t,tbd->bd", m.read, mixed))
+
+
+def test_weight_decay_leaves_the_mixing_alone():
+    assert all(p._no_weight_decay for p in HyperConnection(3).parameters())

@@ -55,6 +55,8 @@ class HyperConnection(nn.Module):
         self.post_logits = nn.Parameter(torch.zeros(streams))
         read = torch.tensor([1.0] + [0.5] * (streams - 1))
         self.read = nn.Parameter(read) if init == "live" else None
+        for logits in self.parameters():
+            logits._no_weight_decay = True  # decay would pull the mixing towards the uniform one
 
     def h_res(self) -> Tensor:
         """The mixing matrix, `n n`, doubly stochastic, fp32."""
