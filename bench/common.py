@@ -23,17 +23,19 @@ INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a run: median and interquartile range of `n` runs."""
+    """Seconds a run: median, interquartile range and least of `n` runs. Other work on the machine moves the least
+    of them the least."""
 
     median: float
     iqr: float
+    least: float
     n: int
 
 
 def summary(seconds: Sequence[float]) -> Timing:
-    """Median and interquartile range."""
+    """Of some measured seconds."""
     low, middle, high = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else (seconds[0],) * 3
-    return Timing(middle, high - low, len(seconds))
+    return Timing(middle, high - low, min(seconds), len(seconds))
 
 
 def interleaved(cases: dict[str, Callable[[], Any]], *, runs: int, warmup: int = 1) -> dict[str, Timing]:

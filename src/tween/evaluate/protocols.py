@@ -60,7 +60,11 @@ def canvas(frames: Tensor) -> tuple[Tensor, Crop]:
 
 
 def _protocols(*choices: tuple[str, bool, Callable[[Tensor], tuple[Tensor, Crop]]]) -> dict[str, Protocol]:
-    words = {unpadded: "to the network's multiple", centred: "replicate /32 centred", canvas: "zeros to 640x480"}
+    words = {
+        unpadded: "to the network's multiple",
+        centred: "replicate /32 centred",
+        canvas: "zeros to 640x480",
+    }
     return {n: Protocol(name=n, rounded=r, pad=p, padding=words[p]) for n, r, p in choices}
 
 
