@@ -142,12 +142,11 @@ def between(
     times = [exact(x, "t") for x in (t if isinstance(t, Sequence) and not isinstance(t, str) else [t])]
     if any(not 0 <= x <= 1 for x in times):
         raise TweenError(f"t should lie in [0, 1], from a to b, but got {t}")
-    first, give = to_tensor(a)
-    second, _ = to_tensor(b)
-    if type(a) is not type(b) or first.shape != second.shape:
-        raise TweenError(
-            f"between needs two pictures of one kind and size, but got {describe(a)} and {describe(b)}"
-        )
+    if type(a) is not type(b):
+        raise TweenError(f"between needs two pictures of one kind, but got {describe(a)} and {describe(b)}")
+    (first, give), (second, _) = to_tensor(a), to_tensor(b)
+    if first.shape != second.shape:
+        raise TweenError(f"between needs two pictures of one size, but got {describe(a)} and {describe(b)}")
     device = pick_device(device)
     filler, _ = open_model(model, device=device, precision=precision, scale=scale)
     inner = sorted({x for x in times if 0 < x < 1})

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, tee
 
+import cv2
 import numpy as np
 from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode, StatsManager
 from torch import Tensor
-from torch.nn import functional as F
 
 from tween.core import Frame
 
@@ -44,11 +44,11 @@ def cuts(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
 
 
 def thumbnail(rgb: Tensor) -> np.ndarray:
-    """`h w 3` uint8 BGR of a frame `c h w` in [0, 1], shrunk by a whole factor to `WIDTH` pixels or a few more."""
-    step = min(max(1, rgb.shape[2] // WIDTH), rgb.shape[1])
-    small = F.avg_pool2d(rgb[:3], step) if step > 1 else rgb[:3]
-    pixels = (small.clamp(0, 1) * 255).round().byte().flip(0).permute(1, 2, 0)
-    return np.ascontiguousarray(pixels.cpu().numpy())
+    """`h w 3` uint8 BGR of a frame `c h w` in [0, 1], by area to `WIDTH` pixels wide; narrow ones stay as they are."""
+    h, w = rgb.shape[1:]
+    size = min(w, WIDTH), max(1, round(h * min(w, WIDTH) / w))
+    planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in rgb[:3].numpy()]
+    return (np.stack(planes[::-1], 2).clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def _drawings(frames: Iterable[Frame]) -> Iterator[Drawing]:

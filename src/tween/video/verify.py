@@ -18,6 +18,7 @@ NEAR = Fraction(1, 1500)  # seconds; Matroska rounds times to milliseconds
 ALIKE = 28.0  # dB PSNR a source frame keeps at least through an encoder at usual quality
 RIPPLE = 0.5 / 255  # brightness that must not come and go with the period of interpolation
 FEW = 8  # frames at one place between source frames, at least, to speak of their brightness
+KINDS = ("video", "audio", "subtitle", "attachment")  # a camera's own data streams fit into no other file
 SYNC = Fraction(1, 20)  # seconds that sound may end or begin elsewhere
 
 
@@ -143,7 +144,7 @@ def _ripple(seen: _Seen) -> Check:
 
 def _streams(source: str | Path, output: str | Path) -> Check:
     with opened(source) as a, opened(output) as b:
-        before, after = (Counter(stream.type or "other" for stream in x.streams) for x in (a, b))
+        before, after = (Counter(s.type for s in x.streams if s.type in KINDS) for x in (a, b))
     before["video"] = 1  # only the first picture stream is worked on
     lost = before - after
     return Check("streams", not lost, f"lost {dict(lost)}" if lost else f"{dict(after)}")
