@@ -21,6 +21,7 @@ _NOT_COPIED = {
     "creation_time_utc",
 }
 _BITS_A_CHANNEL = 96_000
+_SOUND_RATE = 48_000  # every encoder takes it
 _SUBTITLES_IN_TS = ("dvbsub", "dvb_subtitle", "dvb_teletext", "libzvbi_teletextdec")
 
 
@@ -35,20 +36,23 @@ class Copier:
             if stream is not pictures(source):
                 self._add(stream)
         self._packets = self._wanted(source)
-        self._next = next(self._packets, None)
+        self._ahead: tuple[Fraction, list[av.Packet]] | None = None
 
     def advance(self, time: Fraction | None) -> None:
         """Mux the packets before `time` (source seconds); all the rest if None."""
-        while self._next is not None and (time is None or self._next[0] < time):
-            self._target.mux(self._next[1])
-            self._next = next(self._packets, None)
+        while (ahead := self._ahead or next(self._packets, None)) is not None:
+            self._ahead = ahead
+            if time is not None and ahead[0] >= time:
+                return
+            self._ahead = None
+            self._target.mux(ahead[1])
 
     def _add(self, stream: av.stream.Stream) -> None:
         container = self._target.format.name
         if _fits(stream, container):
             copy = self._target.add_stream_from_template(stream)
         elif stream.type == "audio" and (codec := _sound_codec(container)):
-            copy = self._target.add_stream(codec, rate=48000 if codec == "libopus" else stream.rate)
+            copy = self._target.add_stream(codec, rate=_SOUND_RATE)
             copy.layout, copy.bit_rate = stream.layout, _BITS_A_CHANNEL * stream.channels
             self._encoded.add(stream.index)
             self.warnings.append(f"{_name(stream)} was encoded anew as {codec}: {container} cannot hold it")
@@ -152,7 +156,7 @@ def _sound_codec(container: str) -> str | None:
     for codec in ("aac", "libopus", "mp2"):
         try:
             with av.open(io.BytesIO(), "w", format=container) as trial:
-                trial.add_stream(codec, rate=48000)
+                trial.add_stream(codec, rate=_SOUND_RATE)
                 trial.start_encoding()
             return codec
         except (av.error.FFmpegError, ValueError, OSError):
@@ -170,7 +174,9 @@ def _is_cover(stream: av.stream.Stream) -> bool:
 
 
 def _name(stream: av.stream.Stream) -> str:
-    codec = stream.codec_context.name if stream.codec_context else getattr(stream, "name", None)
+    codec = (
+        stream.codec_context.codec.canonical_name if stream.codec_context else getattr(stream, "name", None)
+    )
     return f"{stream.type} stream {stream.index}" + (f" ({codec})" if codec else "")
 
 

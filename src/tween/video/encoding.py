@@ -98,6 +98,8 @@ def _options(encoder: str, crf: float | None, preset: str | None, info: VideoInf
     os.environ.setdefault("SVT_LOG", "1")  # errors only: the AV1 encoder prints its settings otherwise
     if crf is not None and encoder not in _CRF:
         raise TweenError(f"{encoder} has no crf; leave --crf out, or choose one of {', '.join(_CRF)}")
+    if encoder == "gif" and info.alpha:
+        options["gifflags"] = "-offsetting-transdiff"  # its cropping loses a pixel at the edge of a hole
     if encoder in _CRF:
         options["crf"] = f"{_CRF[encoder] if crf is None else crf:g}"
     if preset is not None and encoder not in _PRESETS:
@@ -203,4 +205,4 @@ def _mastering(data: bytes) -> tuple:
 
 
 def _n(value: Fraction) -> str:
-    return f"{float(value):.6g}"
+    return f"{float(value):.10g}"

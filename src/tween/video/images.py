@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tween.core import Frame, TweenError
 from tween.video.colour import FULL, Colour
+from tween.video.errors import explained
 from tween.video.info import VideoInfo
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
@@ -178,7 +179,8 @@ def save(file: Path, rgb: Tensor, bits: int) -> None:
     ok, data = cv2.imencode(suffix, pixels, quality.get(suffix.replace("jpeg", "jpg"), []))
     if not ok:
         raise TweenError(f"expected an image name such as %05d.png, but cannot write {file.name}")
-    data.tofile(file)
+    with explained(file.suffix):
+        file.write_bytes(data)
 
 
 def _files(path: str | Path) -> list[tuple[int, Path]]:

@@ -109,7 +109,8 @@ def _planar(pix_fmt: str) -> str:
     whole = all(8 <= part.bits <= 16 for part in parts) and "f16" not in pix_fmt and not form.is_bayer
     if own_plane and whole and not form.is_big_endian and not pix_fmt.endswith("msble"):
         return pix_fmt
-    return "gbrap16le" if form.is_rgb else "yuva444p16le"
+    alpha = "a" if any(part.is_alpha for part in parts) else ""
+    return f"gbr{alpha}p16le" if form.is_rgb else f"yuv{alpha}444p16le"
 
 
 def _view(plane: av.video.plane.VideoPlane, height: int, width: int, bits: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import struct
@@ -18,6 +17,7 @@ from tween.core import Frame, TweenError
 from tween.video.colour import from_rgb
 from tween.video.copying import Copier, copier
 from tween.video.encoding import Encoding, choose
+from tween.video.errors import explained
 from tween.video.gif import palettes
 from tween.video.images import ImageWriter, is_images
 from tween.video.info import VideoInfo
@@ -129,7 +129,7 @@ class VideoWriter:
             raise TweenError(
                 f"expected frames of {info.width}x{info.height}, but got {frame.rgb.shape[-1]}x{frame.rgb.shape[-2]}"
             )
-        with _explained(f"{self._encoding.codec} in {self._container.format.name}"):
+        with explained(f"{self._encoding.codec} in {self._container.format.name}"):
             if self._last is None:
                 clock = self._clock(frame.time - self._origin)
                 self._stream.codec_context.time_base = clock
@@ -143,7 +143,7 @@ class VideoWriter:
         """Flush the encoder, the copied streams and the file."""
         if self._last is None:
             raise TweenError("expected frames to write, but there were none; nothing was written")
-        with _explained(f"{self._encoding.codec} in {self._container.format.name}"):
+        with explained(f"{self._encoding.codec} in {self._container.format.name}"):
             self._mux(self._stream.encode(None))
             if self._others:
                 self._others.advance(None)
@@ -223,22 +223,6 @@ def _container(path: Path) -> Iterator[av.container.OutputContainer]:
     finally:
         with suppress(av.error.FFmpegError, OSError):  # a good file has been closed by `finish` before
             container.close()
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """FFmpeg's errors as sentences."""
-    try:
-        yield
-    except (av.error.FFmpegError, OSError) as error:
-        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise TweenError(
-                f"the disk is full ({error.strerror}); free some space or write elsewhere. Nothing was left behind"
-            ) from None
-        raise TweenError(
-            f"{what} was refused ({error.strerror or error}); try another codec, rate, pixel format or preset, "
-            "or a suffix such as .mp4 or .mkv"
-        ) from None
 
 
 @contextmanager
