@@ -4,33 +4,16 @@ import pytest
 import torch
 from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
+from tests.ops.cases import scan_inputs, value_and_gradients
 from tween.core import TweenError
 from tween.ops.selective_scan import selective_scan, selective_scan_recurrent
-
-
-def inputs(length, *, b=2, d=6, n=4, dtype=torch.float64):
-    make = torch.Generator().manual_seed(0)
-
-    def normal(*shape):
-        return torch.randn(*shape, generator=make, dtype=torch.float64)
-
-    delta = torch.nn.functional.softplus(2 * normal(b, length, d))
-    values = {"u": normal(b, length, d), "delta": delta, "A": -torch.exp(normal(d, n))}
-    values |= {"B": normal(b, length, n), "C": normal(b, length, n), "D": normal(d)}
-    return {k: v.to(dtype).requires_grad_() for k, v in values.items()}
-
-
-def value_and_gradients(function, values, **options):
-    y = function(**values, **options)
-    weight = torch.randn(y.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return y, *torch.autograd.grad((y.double() * weight).sum(), list(values.values()))
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("length", [1, 16, 45])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
 def test_chunked_is_the_recurrence(length, reverse, dtype, tolerance):
-    values = inputs(length)
+    values = scan_inputs(length)
     want = value_and_gradients(selective_scan_recurrent, values, reverse=reverse)
     values = {k: v.detach().to(dtype).requires_grad_() for k, v in values.items()}
     got = value_and_gradients(selective_scan, values, reverse=reverse, chunk=8)
@@ -40,14 +23,14 @@ def test_chunked_is_the_recurrence(length, reverse, dtype, tolerance):
 
 
 def test_agrees_with_transformers_mamba():
-    values = {k: v.detach().float() for k, v in inputs(33).items()}
+    values = {k: v.detach().float() for k, v in scan_inputs(33).items()}
     turned = {k: values[k].mT for k in ("B", "C")} | {"A": values["A"], "D": values["D"]}
     want = mamba_selective_scan(hidden_states=values["u"].mT, dt=values["delta"].mT, **turned).mT
     torch.testing.assert_close(selective_scan(**values), want, rtol=1e-4, atol=1e-4)
 
 
 def test_gradcheck():
-    values = inputs(6, b=1, d=2, n=2)
+    values = scan_inputs(6, b=1, d=2, n=2)
     for reverse in (False, True):
         assert torch.autograd.gradcheck(
             lambda *args, reverse=reverse: selective_scan(*args, chunk=4, reverse=reverse),
@@ -56,7 +39,7 @@ def test_gradcheck():
 
 
 def test_half_precision_keeps_the_state_wide():
-    values = {k: v.detach() for k, v in inputs(300).items()}
+    values = {k: v.detach() for k, v in scan_inputs(300).items()}
     half = {k: v.bfloat16() if k in ("u", "B", "C") else v.float() for k, v in values.items()}
     want = selective_scan(**{k: v.double() for k, v in half.items()})
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -66,6 +49,6 @@ def test_half_precision_keeps_the_state_wide():
 
 
 def test_wrong_shapes_are_told():
-    values = {k: v.detach() for k, v in inputs(8).items()}
+    values = {k: v.detach() for k, v in scan_inputs(8).items()}
     with pytest.raises(TweenError, match="selective_scan needs"):
         selective_scan(**(values | {"A": values["A"].mT}))

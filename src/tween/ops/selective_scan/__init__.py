@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tween.core import TweenError
+from tween.ops.selective_scan.fused import TRITON, selective_scan_fused
 from tween.ops.selective_scan.reference import selective_scan_chunked, selective_scan_recurrent
 
 __all__ = ["selective_scan", "selective_scan_chunked", "selective_scan_recurrent"]
@@ -23,7 +24,7 @@ def selective_scan(
     *,
     reverse: bool = False,
     chunk: int = 64,
-    impl: Literal["torch"] | None = None,
+    impl: Literal["torch", "triton"] | None = None,
 ) -> Tensor:
     """Mamba1's scan (Gu, Dao 2023): S_i = exp(delta_i A) S_(i-1) + delta_i u_i B_i^T, y_i = S_i C_i + D u_i.
 
@@ -31,7 +32,8 @@ def selective_scan(
         u, delta: `b l d`; delta is already through softplus.
         A: `d n`, negative. B, C: `b l n`. D: `d` or None.
         reverse: scan from the last token to the first, without flipped copies.
-        chunk: tokens stepped through while all chunks go side by side.
+        chunk: tokens stepped through while all chunks go side by side (PyTorch only).
+        impl: which code runs; None is Triton on CUDA where it is installed, else PyTorch.
 
     Returns:
         `b l d` in u's dtype; the state is fp32 whatever the inputs are.
@@ -51,7 +53,8 @@ def selective_scan(
         )
         raise TweenError(f"selective_scan needs u, delta (b,l,d), A (d,n), B and C (b,l,n), but got {got}")
     with torch.autocast(u.device.type, enabled=False):
+        if impl == "triton" or (impl is None and TRITON and u.is_cuda and u.dtype != torch.float64):
+            return selective_scan_fused(u, delta, A, B, C, D, reverse)
         y = selective_scan_chunked(u, delta, A, B, C, chunk=chunk, reverse=reverse)
-        if D is not None:
-            y = y + D * u
+        y = y if D is None else y + D * u
     return y.to(u.dtype)
