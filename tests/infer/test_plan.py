@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.infer.fakes import clip
 from tween.core import TweenError
-from tween.infer.plan import Marked, gaps, mark
+from tween.infer.plan import MOST, Marked, gaps, mark
 
 
 def plan(marked, fps, end, **options):
@@ -77,6 +77,14 @@ def test_no_more_is_read_ahead_than_needed():
 
     for number, _ in enumerate(gaps(source(), Fraction(2), end=lambda: Fraction(40))):
         assert taken <= number + 3
+
+
+def test_a_long_gap_comes_in_parts():
+    frames = clip([0, 100, 101])
+    found = plan(marks(frames), 10, 102)
+    assert max(len(gap.ticks) for gap in found) == MOST
+    assert [tick.index for gap in found for tick in gap.ticks] == list(range(1020))
+    assert all(gap.known == (frames[0], frames[1]) for gap in found if gap.ticks[0].time < 100)
 
 
 def test_marks_come_from_the_detectors():

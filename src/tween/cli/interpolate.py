@@ -28,13 +28,13 @@ class Options:
     """The video: a file, a GIF, a folder of images or a pattern such as frames/%05d.png."""
     output: Annotated[Path | None, arg(aliases=["-o"], metavar="OUT")] = None
     """Where the new one goes; its suffix names the container. Not needed with --dry-run."""
-    fps: str | None = None
+    fps: Annotated[str | None, arg(metavar="RATE")] = None
     """Frames a second: 60, 59.94 or 60000/1001. Without --fps, --factor or --slowmo: twice the source's."""
-    factor: str | None = None
+    factor: Annotated[str | None, arg(metavar="X")] = None
     """Frames a second as a multiple of the source's: 2, 2.5."""
-    slowmo: str | None = None
+    slowmo: Annotated[str | None, arg(metavar="X")] = None
     """How many times slower it plays; alone it keeps the source's frames a second."""
-    model: str | None = None
+    model: Annotated[str | None, arg(metavar="NAME")] = None
     """One of `tween models`. Default: the first of them."""
     device: str = "auto"
     """cpu, cuda, cuda:1; auto takes a GPU where there is one."""
@@ -42,21 +42,21 @@ class Options:
     """Numbers the network computes with."""
     scale: float = 1.0
     """Estimate motion at this fraction of the frame size: 0.5 for very large motion or 4K."""
-    ss: str | None = None
+    ss: Annotated[str | None, arg(metavar="TIME")] = None
     """Begin here: seconds after the first frame, or [h:]m:s."""
-    to: str | None = None
+    to: Annotated[str | None, arg(metavar="TIME")] = None
     """Stop here."""
     scene: Literal["hold", "blend", "off"] = "hold"
     """At a cut hold the last frame, blend both, or look for no cuts."""
     retime_duplicates: bool = False
     """Replace repeated frames (animation on twos and threes, stutter) by motion."""
-    crf: float | None = None
+    crf: Annotated[float | None, arg(metavar="N")] = None
     """Quality of the encoder: lower is better and larger."""
-    codec: str | None = None
+    codec: Annotated[str | None, arg(metavar="NAME")] = None
     """Encoder, e.g. libx264, libx265, libsvtav1, prores_ks, ffv1. Default: by container and source."""
-    pix_fmt: str | None = None
+    pix_fmt: Annotated[str | None, arg(metavar="NAME")] = None
     """Pixel format, e.g. yuv420p10le. Default: the source's, if the encoder takes it."""
-    preset: str | None = None
+    preset: Annotated[str | None, arg(metavar="NAME")] = None
     """Speed of the encoder, e.g. fast, slow."""
     overwrite: Annotated[bool, arg(aliases=["-y"])] = False
     """Replace OUT if it exists."""

@@ -12,6 +12,7 @@ from tween.core import Frame, TweenError
 from tween.video import duplicates, scenes
 from tween.video.timeline import Tick, ticks
 
+MOST = 8  # ticks filled at once: more would take much memory and save little
 Scene = Literal["hold", "blend", "off"]
 How = Literal["fill", "copy", "hold", "blend"]
 
@@ -66,7 +67,7 @@ def gaps(
     past: int = 1,
     future: int = 1,
 ) -> Iterator[Gap]:
-    """The gaps of a stream of frames in order, those without a tick left out.
+    """The gaps of a stream of frames in order; those without a tick are left out, those with many come in parts.
 
     Args:
         marked: source frames in order of time.
@@ -92,11 +93,13 @@ def gaps(
             index += 1
 
     for left, group in groupby(ticks(times(), fps, end=end), key=lambda tick: tick.left):
-        found = tuple(group)
+        found = list(group)
         right = get(left + 1)
         known = _known(get, left, past, future) if right else ()
         a = store[left].frame
-        yield Gap(known=known, ticks=found, left=a, right=right.frame if right else a, how=_how(right, scene))
+        b = right.frame if right else a
+        for i in range(0, len(found), MOST):
+            yield Gap(known=known, ticks=tuple(found[i : i + MOST]), left=a, right=b, how=_how(right, scene))
         for index in [i for i in store if i <= left - past]:
             del store[index]
 

@@ -108,7 +108,9 @@ def _length(source: Fraction, output: Fraction, rate: Fraction) -> Check:
 
 
 def _tags(a: VideoInfo, b: VideoInfo) -> Check:
-    names = ("matrix", "primaries", "transfer", "location")
+    names = ["matrix", "primaries", "transfer"]
+    if "420" in a.pix_fmt and "420" in b.pix_fmt:
+        names.append("location")
     pairs = [(name, getattr(a.colour, name), getattr(b.colour, name)) for name in names]
     lost = [f"{name} {x} -> {y}" for name, x, y in pairs if x != y and x not in (0, 2)]
     if (a.colour.range or 1) != (b.colour.range or 1):  # a silent stream is limited
