@@ -1,5 +1,7 @@
 """The conversion path: it undoes itself, and it agrees with the standards."""
 
+import time
+
 import av
 import numpy as np
 import pytest
@@ -192,3 +194,17 @@ def test_an_unknown_layout_still_reads():
     frame = from_rgb(smooth(16, 16), "rgb24", Colour()).reformat(format="rgb565le")
     assert float((to_rgb(frame, Colour())[:3] - smooth(16, 16)).abs().max()) < 0.1
     assert isinstance(frame, av.VideoFrame)
+
+
+def test_a_720p_frame_is_converted_quickly():
+    """Under 15 ms of processor time each way; the best of several, since other work shares the machine."""
+    frame = from_rgb(smooth(720, 1280), "yuv420p", Colour())
+    best = {"to": 1.0, "from": 1.0}
+    for _ in range(10):
+        begin = time.thread_time()
+        rgb = to_rgb(frame, Colour())
+        middle = time.thread_time()
+        from_rgb(rgb, "yuv420p", Colour())
+        best["to"] = min(best["to"], middle - begin)
+        best["from"] = min(best["from"], time.thread_time() - middle)
+    assert max(best.values()) < 0.015, best

@@ -46,8 +46,20 @@ def test_a_folder_goes_out_and_comes_in(tmp_path):
     assert (found.frames, found.rate, found.width, found.height) == (2, 25, 64, 48)
     with pytest.raises(TweenError, match="exists already"):
         write(tmp_path / "frames", moving(2))
-    write(tmp_path / "frames", moving(3), overwrite=True)
-    assert probe(tmp_path / "frames").frames == 3
+    for n in (3, 1):
+        write(tmp_path / "frames", moving(n), overwrite=True)
+        assert probe(tmp_path / "frames").frames == n
+    assert (tmp_path / "frames/notes.txt").exists()
+
+
+def test_images_that_are_there_are_kept_unless_told(tmp_path):
+    write(tmp_path / "a%d.png", moving(2))
+    with pytest.raises(TweenError, match=r"a1\.png exists already"):
+        write(tmp_path / "a%d.png", moving(1))
+    assert len(list(tmp_path.iterdir())) == 2
+    write(tmp_path / "b%d.png", moving(1))
+    write(tmp_path / "a%d.png", moving(1), overwrite=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a1.png", "b1.png"]
 
 
 def test_alpha_is_kept(tmp_path):

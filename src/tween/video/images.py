@@ -117,8 +117,11 @@ class ImageReader:
 class ImageWriter:
     """Writes frames as numbered images, in a hidden folder beside the target until all of them are there."""
 
-    def __init__(self, path: Path, info: VideoInfo, rate: Fraction) -> None:
+    def __init__(self, path: Path, info: VideoInfo, rate: Fraction, overwrite: bool) -> None:
         self._target = path if _NUMBER.search(path.name) else path / "%06d.png"
+        self._before = [file for _, file in matching(self._target)]
+        if self._before and not overwrite:
+            raise TweenError(f"{self._before[0]} exists already; choose another name or pass --overwrite")
         self._folder = path.parent / f".{path.stem.replace('%', '')}.{os.getpid()}.partial"
         self._folder.mkdir(parents=True)
         self._bits, self._count = info.bits, 0
@@ -130,9 +133,11 @@ class ImageWriter:
         save(numbered(self._folder / self._target.name, self._count), frame.rgb, self._bits)
 
     def finish(self) -> None:
-        """Move the images to where they belong."""
+        """Move the images to where they belong, in place of those of the same pattern that were there."""
         if not self._count:
             raise TweenError("expected frames to write, but there were none; nothing was written")
+        for file in self._before:
+            file.unlink()
         self._target.parent.mkdir(exist_ok=True)
         for file in sorted(self._folder.iterdir()):
             file.replace(self._target.parent / file.name)
@@ -197,13 +202,18 @@ def _files(path: str | Path) -> list[tuple[int, Path]]:
         if not path.is_file():
             raise TweenError(f"expected an image to read, but there is no file {path}; check the name")
         return [(0, path)]
-    before, digits, after = _NUMBER.split(path.name, maxsplit=1)
-    name = re.compile(re.escape(before) + r"(\d{%s,})" % (digits or 1) + re.escape(after))
-    folder = path.parent.iterdir() if path.parent.is_dir() else ()
-    found = sorted((int(m[1]), f) for f in folder if (m := name.fullmatch(f.name)))
+    found = matching(path)
     if not found:
         raise TweenError(f"expected images named like {path}, but there are none; check the pattern")
     return found
+
+
+def matching(pattern: Path) -> list[tuple[int, Path]]:
+    """(number, file) of every file that is named as the pattern says, in order."""
+    before, digits, after = _NUMBER.split(pattern.name, maxsplit=1)
+    name = re.compile(re.escape(before) + rf"(\d{{{digits or 1},}})" + re.escape(after))
+    folder = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
+    return sorted((int(found[1]), file) for file in folder if (found := name.fullmatch(file.name)))
 
 
 def _natural(file: Path) -> list:

@@ -63,14 +63,14 @@ class FileReader:
         self.info, self.warnings = info, []
         self.end = info.start
         self._container, self._video = container, pictures(container)
+        for stream in container.streams:
+            if stream is not self._video:
+                stream.discard = av.stream.Discard.all
+        self._video.thread_type = "AUTO"
         self._from = info.start + start if start else None
         self._to = None if stop is None else info.start + stop
 
     def __iter__(self) -> Iterator[Frame]:
-        for stream in self._container.streams:
-            if stream is not self._video:
-                stream.discard = av.stream.Discard.all
-        self._video.thread_type = "AUTO"
         last = None
         for time, frame in self._decoded():
             if last is not None and time <= last:

@@ -70,7 +70,7 @@ def open_writer(
     if rate <= 0:
         raise TweenError(f"the output rate should be above 0 frames a second, but got {rate}")
     if is_images(path) or not path.suffix:
-        with _images(path, info, rate) as writer:
+        with _images(path, info, rate, overwrite) as writer:
             yield writer
         return
     encoding = choose(path, info, codec=codec, crf=crf, preset=preset, pix_fmt=pix_fmt)
@@ -226,8 +226,8 @@ def _container(path: Path) -> Iterator[av.container.OutputContainer]:
 
 
 @contextmanager
-def _images(path: Path, info: VideoInfo, rate: Fraction) -> Iterator[ImageWriter]:
-    writer = ImageWriter(path, info, rate)
+def _images(path: Path, info: VideoInfo, rate: Fraction, overwrite: bool) -> Iterator[ImageWriter]:
+    writer = ImageWriter(path, info, rate, overwrite)
     try:
         yield writer
         writer.finish()
