@@ -23,31 +23,34 @@ INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a run: median, interquartile range and least of `n` runs. Other work on the machine moves the least
-    of them the least."""
+    """Seconds a run: median, interquartile range and least of `n` runs; and the processor's, summed over its cores
+    (median). The last two hardly change with what else the machine is doing."""
 
     median: float
     iqr: float
     least: float
     n: int
+    cpu: float | None = None
 
 
-def summary(seconds: Sequence[float]) -> Timing:
+def summary(seconds: Sequence[float], cpu: Sequence[float] = ()) -> Timing:
     """Of some measured seconds."""
     low, middle, high = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else (seconds[0],) * 3
-    return Timing(middle, high - low, min(seconds), len(seconds))
+    return Timing(middle, high - low, min(seconds), len(seconds), statistics.median(cpu) if cpu else None)
 
 
 def interleaved(cases: dict[str, Callable[[], Any]], *, runs: int, warmup: int = 1) -> dict[str, Timing]:
     """Each case's timing. The cases take turns, so that a busy moment of the machine strikes all alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    wall: dict[str, list[float]] = {name: [] for name in cases}
+    cpu: dict[str, list[float]] = {name: [] for name in cases}
     for i in range(warmup + runs):
         for name, run in cases.items():
-            start = time.perf_counter()
+            start, start_cpu = time.perf_counter(), time.process_time()
             run()
             if i >= warmup:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: summary(s) for name, s in seconds.items()}
+                wall[name].append(time.perf_counter() - start)
+                cpu[name].append(time.process_time() - start_cpu)
+    return {name: summary(wall[name], cpu[name]) for name in cases}
 
 
 def machine() -> dict[str, Any]:

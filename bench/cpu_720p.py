@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     timings = interleaved(cases, runs=arguments.runs, warmup=2)
     for name, timing in timings.items():
         print(
-            f"{name:24} {timing.median:7.3f} s  (least {timing.least:.3f}, IQR {timing.iqr:.3f}, {timing.n} runs)"
+            f"{name:24} {timing.median:7.3f} s  (least {timing.least:.3f}, IQR {timing.iqr:.3f}, CPU {timing.cpu:.3f})"
         )
     rows = [{"method": name, "seconds_per_new_frame": timing} for name, timing in timings.items()]
     content = arguments.clip.name if arguments.clip else "generated"

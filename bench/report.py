@@ -52,8 +52,8 @@ def cpu(result: dict[str, Any]) -> str:
     """A row a method, the quickest first."""
     timings = [(r["method"], r["seconds_per_new_frame"]) for r in result["rows"]]
     timings.sort(key=lambda pair: pair[1]["median"])
-    rows = [(name, *(f"{t[k]:.3f}" for k in ("median", "least", "iqr"))) for name, t in timings]
-    return markdown(("", "s per new frame", "least", "IQR"), rows)
+    rows = [(name, *(f"{t[k]:.3f}" for k in ("median", "least", "iqr", "cpu"))) for name, t in timings]
+    return markdown(("", "s per new frame", "least", "IQR", "CPU seconds"), rows)
 
 
 def gpu(result: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ def test_timing_is_the_median_and_its_spread():
 def test_a_result_says_where_and_how(results, monkeypatch):
     monkeypatch.setattr("sys.argv", ["x", "--clip", "/home/someone/clip.mp4", "--runs", "5"])
     record = json.loads(common.save("suite", [{"t": common.summary([1.0, 1.0])}], size="8x8").read_text())
-    assert record["rows"] == [{"t": {"median": 1.0, "iqr": 0.0, "least": 1.0, "n": 2}}]
+    assert record["rows"] == [{"t": {"median": 1.0, "iqr": 0.0, "least": 1.0, "n": 2, "cpu": None}}]
     assert record["command"].endswith("--clip clip.mp4 --runs 5")
     assert record["machine"]["cpu"]
     assert record["versions"]["torch"] == torch.__version__

@@ -47,6 +47,7 @@ def test_dis_moves_to_the_time_asked():
     assert (fill(Blend(), known, Fraction(1, 4))[:, 0] - truth)[inner].abs().mean() > 0.05
 
 
-def test_dis_on_odd_sizes_and_batches():
-    known = torch.rand(2, 2, 3, 67, 91)
-    assert fill(Dis(), known, Fraction(1, 2), Fraction(3, 4)).shape == (2, 2, 3, 67, 91)
+@pytest.mark.parametrize("size", [(67, 91), (1, 1), (12, 100), (100, 7)])
+def test_dis_on_any_size_and_batches(size):
+    known = torch.rand(2, 2, 3, *size)
+    assert fill(Dis(), known, Fraction(1, 2), Fraction(3, 4)).shape == (2, 2, 3, *size)

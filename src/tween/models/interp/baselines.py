@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tween.core import TweenError
 from tween.ops.warp import backward_warp
+
+LEAST = 16  # pixels a side: of frames with a shorter one OpenCV's DIS reads past the end
 
 
 class Blend:
@@ -87,17 +90,20 @@ def dis_flow(image0: Tensor, image1: Tensor) -> tuple[Tensor, Tensor]:
     """Flow from frame 0 to frame 1 and back, `b 2 h w` in pixels, of frames `b c h w` in [0, 1]."""
     cv2 = _opencv()
     estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    h, w = image0.shape[-2:]
     there, back = [], []
     for a, b in zip(_grey(image0), _grey(image1), strict=True):
-        there.append(estimator.calc(a, b, None))
-        back.append(estimator.calc(b, a, None))
+        there.append(estimator.calc(a, b, None)[:h, :w])
+        back.append(estimator.calc(b, a, None)[:h, :w])
     return tuple(torch.from_numpy(np.stack(f)).permute(0, 3, 1, 2).to(image0.device) for f in (there, back))
 
 
 def _grey(image: Tensor) -> np.ndarray:
-    """`b h w` uint8 luma of BT.601, as OpenCV's own conversion gives it."""
+    """`b h w` uint8 luma of BT.601, as OpenCV's own conversion gives it; the border repeated up to `LEAST`."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     luma = (image[:, :3].detach().float().cpu().clamp(0, 1) * weights).sum(1)
+    h, w = luma.shape[-2:]
+    luma = F.pad(luma, (0, max(LEAST - w, 0), 0, max(LEAST - h, 0)), mode="replicate")
     return (luma * 255).round().to(torch.uint8).numpy()
 
 
