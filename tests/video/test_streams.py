@@ -8,6 +8,7 @@ import pytest
 from tests.video.clips import packets, with_streams
 from tween.core import Frame
 from tween.video.read import open_reader, probe
+from tween.video.words import _plain
 from tween.video.write import open_writer
 
 
@@ -54,17 +55,44 @@ def test_everything_is_copied_where_the_container_holds_it(clip, tmp_path):
 
 
 def test_what_the_container_cannot_hold_is_named(clip, tmp_path):
-    warnings = remade(clip, tmp_path / "out.mp4")
-    assert [w.split(" was ")[0] for w in warnings] == [
-        "subtitle stream 3 (subrip)",
-        "attachment stream 4 (letters.ttf)",
-    ]
-    assert all("mp4 cannot hold it" in w for w in warnings)
+    words, letters = remade(clip, tmp_path / "out.mp4")
+    assert words.startswith("subtitle stream 3 (subrip) was turned into plain mov_text")
+    assert letters.startswith("attachment stream 4 (letters.ttf) was left out: mp4 cannot hold it")
     assert [[data for _, data in s] for s in packets(tmp_path / "out.mp4", "audio")] == [
         [data for _, data in s] for s in packets(clip, "audio")
     ]
     with av.open(str(tmp_path / "out.mp4")) as out:
         assert [chapter["metadata"]["title"] for chapter in out.chapters()] == ["first", "second"]
+
+
+def words(path):
+    """(seconds after the first picture, seconds, words) of the subtitles."""
+    start = probe(path).start
+    with av.open(str(path)) as container:
+        return [
+            (
+                round(float(p.pts * p.time_base - start), 3),
+                float(p.duration * p.time_base),
+                p.decode()[0].dialogue,
+            )
+            for p in container.demux(container.streams.subtitles[0])
+            if p.size > 2
+        ]
+
+
+def test_text_subtitles_change_their_form_and_nothing_else(clip, tmp_path):
+    lines = [(0.1, 0.5, b"line 0"), (1.1, 0.5, b"line 1")]
+    assert words(clip) == lines
+    remade(clip, tmp_path / "there.mp4")
+    assert words(tmp_path / "there.mp4") == lines
+    remade(tmp_path / "there.mp4", tmp_path / "back.mkv")
+    assert words(tmp_path / "back.mkv") == lines
+
+
+def test_styled_words_become_plain():
+    assert _plain(rb"3,0,Default,,0,0,0,,{\i1}Hello,{\i0} you\Nthere", "ass") == "Hello, you\nthere"
+    assert _plain("<i>Grüße</i> 3 < 4".encode(), "subrip") == "Grüße 3 < 4"
+    assert _plain(b"\x00\x02hi\x00\x00\x00\x0cstyl", "mov_text") == "hi"
 
 
 def test_sound_that_cannot_be_copied_is_encoded_anew(clip, tmp_path):

@@ -1,4 +1,7 @@
-"""The source's other streams, carried into the output as packets; only sound that cannot be is encoded anew."""
+"""The source's other streams, carried into the output as packets.
+
+Only what the container cannot hold is changed: sound is encoded anew, text subtitles are put in another form.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 import av
 
 from tween.video.info import opened, pictures
+from tween.video.words import add_words, form_for, reworded
 
 _NOT_COPIED = {
     "major_brand",
@@ -31,7 +35,7 @@ class Copier:
     def __init__(self, source, target, window: tuple[Fraction, Fraction | None], origin: Fraction) -> None:
         self._target, self._window, self._origin = target, window, origin
         self.warnings: list[str] = []
-        self._streams, self._encoded = {}, set()
+        self._streams, self._encoded, self._reworded = {}, set(), {}
         for stream in source.streams:
             if stream is not pictures(source):
                 self._add(stream)
@@ -56,6 +60,14 @@ class Copier:
             copy.layout, copy.bit_rate = stream.layout, _BITS_A_CHANNEL * stream.channels
             self._encoded.add(stream.index)
             self.warnings.append(f"{_name(stream)} was encoded anew as {codec}: {container} cannot hold it")
+        elif stream.type == "subtitle" and (
+            form := form_for(container, stream.codec_context.codec.canonical_name)
+        ):
+            copy = add_words(self._target, form)
+            self._reworded[stream.index] = form
+            self.warnings.append(
+                f"{_name(stream)} was turned into plain {form}: {container} holds no other text"
+            )
         else:
             self.warnings.append(f"{_name(stream)} was left out: {_reason(stream, container)}")
             return
@@ -72,7 +84,7 @@ class Copier:
             if packet.stream.index in self._encoded:
                 yield from self._anew(packet)
             elif packet.size and (time := _time(packet)) is not None and self._inside(time, packet.stream):
-                yield time, [self._moved(packet)]
+                yield time, self._moved(packet)
         for index in self._encoded:
             yield self._window[0], self._streams[index].encode(None)
 
@@ -88,12 +100,17 @@ class Copier:
         start, stop = self._window
         return _is_cover(stream) or (time >= start and (stop is None or time < stop))
 
-    def _moved(self, packet: av.Packet) -> av.Packet:
+    def _moved(self, packet: av.Packet) -> list[av.Packet]:
+        stream, index = self._streams[packet.stream.index], packet.stream.index
+        if index in self._reworded:
+            packet = reworded(packet, self._reworded[index])
+        if packet is None:
+            return []
         shift = round(self._origin / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = None if packet.dts is None else packet.dts - shift
-        packet.stream = self._streams[packet.stream.index]
-        return packet
+        packet.stream = stream
+        return [packet]
 
 
 @contextmanager
