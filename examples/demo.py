@@ -30,16 +30,17 @@ SIZE = 360, 640
 FPS, SECONDS, SOUND = 60, 3, 48000
 
 
-def texture(seed: int, height: int, width: int, finest: int = 4) -> Tensor:
-    """`3 h w` in [0, 1]: noise of several sizes, coarse ones stronger."""
+def texture(seed: int, height: int, width: int, colours: list[list[float]], finest: int = 4) -> Tensor:
+    """`3 h w` in [0, 1]: noise of several sizes, coarse ones stronger, as shades from one colour to another."""
     g = torch.Generator().manual_seed(seed)
-    total = torch.zeros(1, 3, height, width)
+    total = torch.zeros(1, 1, height, width)
     cell = 64
     while cell >= finest:
-        noise = torch.rand(1, 3, height // cell + 2, width // cell + 2, generator=g) - 0.5
+        noise = torch.rand(1, 1, height // cell + 2, width // cell + 2, generator=g) - 0.5
         total += F.interpolate(noise, (height, width), mode="bicubic") * (cell / 64) ** 0.6
         cell //= 2
-    return (0.5 + 0.6 * total[0]).clamp(0, 1)
+    dark, light = (torch.tensor(colour).view(3, 1, 1) for colour in colours)
+    return torch.lerp(dark, light, (0.5 + 0.7 * total[0]).clamp(0, 1))
 
 
 def shape(points: int) -> Tensor:
@@ -49,8 +50,13 @@ def shape(points: int) -> Tensor:
     return ((radius - (x**2 + y**2).sqrt()) * 40).clamp(0, 1)[None]
 
 
-LAYERS = [(torch.cat([texture(seed, 256, 256), shape(seed + 2)]), seed) for seed in (1, 2, 3)]
-GROUND = texture(0, 2 * SIZE[0], 2 * SIZE[1])
+SHADES = [
+    [[0.5, 0.1, 0.05], [1, 0.8, 0.3]],
+    [[0.5, 0.35, 0.1], [1, 1, 0.8]],
+    [[0.35, 0.05, 0.3], [1, 0.6, 0.8]],
+]
+LAYERS = [torch.cat([texture(n, 256, 256, SHADES[n - 1]), shape(n + 2)]) for n in (1, 2, 3)]
+GROUND = texture(0, 2 * SIZE[0], 2 * SIZE[1], [[0.05, 0.15, 0.2], [0.45, 0.6, 0.6]])
 
 
 def place(layer: Tensor, x: float, y: float, size: float, angle: float) -> Tensor:
@@ -72,10 +78,10 @@ def render(time: float) -> Tensor:
     """The scene at any time, `3 h w` in [0, 1]: a ground that drifts, three stars that swing and turn before it."""
     height, width = SIZE
     frame = place(GROUND, width / 2 - 60 * time, height / 2 + 25 * np.sin(time), 2 * width, 0.05 * time)
-    for layer, seed in LAYERS:
-        x = width * (0.5 + 0.35 * np.sin(1.3 * time + 2.1 * seed))
-        y = height * (0.5 + 0.3 * np.cos(1.7 * time + 1.3 * seed))
-        placed = place(layer, x, y, 150 + 30 * np.sin(time + seed), 1.2 * np.sin(time + seed))
+    for n, layer in enumerate(LAYERS, 1):
+        x = width * (0.5 + 0.35 * np.sin(1.3 * time + 2.1 * n))
+        y = height * (0.5 + 0.3 * np.cos(1.7 * time + 1.3 * n))
+        placed = place(layer, x, y, 150 + 30 * np.sin(time + n), 1.2 * np.sin(time + n))
         frame = frame * (1 - placed[3:]) + placed[:3] * placed[3:]
     return frame
 
