@@ -121,6 +121,12 @@ def test_static_hdr_metadata_is_kept(codec, tmp_path):
     assert values == pytest.approx([n / 50000 for spot in spots for n in spot] + [0.005, 1000])
 
 
+def test_dynamic_hdr_metadata_is_missed_aloud(shared, tmp_path):
+    was = probe(shared / "videos/rotation_-90_10bit_hevc_1080p60_iphone_6frames.mp4")
+    warnings = write(tmp_path / "out.mp4", moving(2), info(side_data=was.side_data), **FAST)
+    assert warnings == ["Dolby Vision metadata, made for each frame, is not carried; the base picture is"]
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
 @pytest.mark.parametrize("turned", [90, -90, 180])
 def test_rotation_is_written(suffix, turned, tmp_path):

@@ -164,6 +164,9 @@ def _written_colour(info: VideoInfo, layout: Layout) -> Colour:
 def _losses(encoder: str, pix_fmt: str, info: VideoInfo) -> list[str]:
     source, chosen = Layout.of(info.pix_fmt), Layout.of(pix_fmt)
     found = []
+    for name, people in (("DOVI_RPU_BUFFER", "Dolby Vision"), ("DYNAMIC_HDR_PLUS", "HDR10+")):
+        if name in info.side_data:
+            found.append(f"{people} metadata, made for each frame, is not carried; the base picture is")
     if info.alpha and not (chosen.alpha or encoder == "gif"):
         found.append(f"{encoder} here holds no transparency; what was transparent is laid over black")
     if info.bits > chosen.bits or (encoder == "gif" and info.bits > 8):

@@ -20,7 +20,13 @@ from tween.video.planes import Layout
 
 _CLOCK_STARTS_ANYWHERE = 0x200  # AVFMT_TS_DISCONT: MPEG-TS, MPEG-PS
 _LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
-_KEPT_SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+_SIDE_DATA = (
+    "DISPLAYMATRIX",
+    "MASTERING_DISPLAY_METADATA",
+    "CONTENT_LIGHT_LEVEL",
+    "DOVI_RPU_BUFFER",
+    "DYNAMIC_HDR_PLUS",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +48,7 @@ class VideoInfo:
         sar: width over height of one stored pixel.
         rotation: degrees counter-clockwise that a player turns the picture.
         interlaced: whether the first frame is coded as two fields.
-        side_data: FFmpeg's bytes of the display matrix and of static HDR metadata, by name.
+        side_data: FFmpeg's bytes of the first frame's display matrix and HDR metadata, by name.
         streams: a line a stream, for people.
         metadata: the container's tags.
     """
@@ -156,7 +162,7 @@ def _describe(path: str, container, video: av.VideoStream, frame: av.VideoFrame)
         sar=Fraction(video.sample_aspect_ratio or 1),
         rotation=frame.rotation,
         interlaced=frame.interlaced_frame or video.codec_context.field_order in (2, 3, 4, 5),
-        side_data={x.type.name: bytes(x) for x in frame.side_data if x.type.name in _KEPT_SIDE_DATA},
+        side_data={x.type.name: bytes(x) for x in frame.side_data if x.type.name in _SIDE_DATA},
         container=container.format.name,
         streams=tuple(_line(stream) for stream in container.streams),
         metadata=dict(container.metadata),
