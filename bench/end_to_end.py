@@ -68,7 +68,7 @@ def run(model: str, arguments: argparse.Namespace) -> dict[str, object]:
         "size": f"{size.width}x{size.height}",
         "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "gpu_mib": torch.cuda.max_memory_reserved() / 2**20 if torch.cuda.is_available() else None,
-        "said": said.getvalue().strip().splitlines()[-1],
+        "said": said.getvalue().strip().splitlines()[-1].replace(str(out), out.name),
     }
 
 
