@@ -38,20 +38,20 @@ def selective_scan_chunked(
     u, delta, B, C = (
         F.pad(t, (0, 0, 0, -length % chunk)).unflatten(1, (-1, chunk)) for t in (u, delta, B, C)
     )
-    decay = torch.exp(delta[..., None] * A)  # b c q d n
-    feed = (delta * u)[..., None] * B[:, :, :, None]
-    S, P, states, products = feed[:, :, 0] * 0, torch.ones_like(feed[:, :, 0]), [], []
-    order = range(chunk)
-    for i in reversed(order) if reverse else order:
-        S, P = decay[:, :, i] * S + feed[:, :, i], P * decay[:, :, i]
-        states.append(S)
-        products.append(P)
-    carry, before = torch.zeros_like(S[:, 0]), []
-    order = range(S.shape[1])
-    for c in reversed(order) if reverse else order:
+    turn = reversed if reverse else iter
+    decays = torch.exp(delta[..., None] * A).unbind(2)  # q tensors b c d n
+    feeds = ((delta * u)[..., None] * B[:, :, :, None]).unbind(2)
+    S, P, steps = torch.zeros_like(feeds[0]), torch.ones_like(feeds[0]), []
+    for decay, feed in turn(list(zip(decays, feeds, strict=True))):
+        S, P = decay * S + feed, P * decay
+        steps.append((S, P))
+    before, carry = [], torch.zeros_like(S[:, 0])
+    for decay, feed in turn(list(zip(P.unbind(1), S.unbind(1), strict=True))):
         before.append(carry)
-        carry = P[:, c] * carry + S[:, c]
-    if reverse:
-        states, products, before = states[::-1], products[::-1], before[::-1]
-    S = torch.stack(states, dim=2) + torch.stack(products, dim=2) * torch.stack(before, dim=1)[:, :, None]
-    return torch.einsum("bcqdn,bcqn->bcqd", S, C).flatten(1, 2)[:, :length]
+        carry = decay * carry + feed
+    entry = torch.stack(list(turn(before)), dim=1)
+    ys = [
+        torch.einsum("bcdn,bcn->bcd", S + P * entry, Ci)
+        for (S, P), Ci in zip(turn(steps), C.unbind(2), strict=True)
+    ]
+    return torch.stack(ys, dim=2).flatten(1, 2)[:, :length]

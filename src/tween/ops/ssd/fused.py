@@ -24,6 +24,10 @@ def ssd_fused(
     chunk: int,
 ) -> tuple[Tensor, Tensor]:
     """Shapes as `ssd`, with B and C `b l g n` in x's dtype. y in x's dtype and the last state in fp32."""
+    largest = (
+        32 if x.dtype == torch.float32 else 64
+    )  # a tile is a power of two, and its products fit in registers
+    chunk = min(largest, max(16, 1 << (chunk.bit_length() - 1)))
     dt, A = dt.float(), A.float()
     D = torch.zeros_like(A) if D is None else D.float()
     if state is None:
@@ -101,7 +105,7 @@ class _Launch:
         self.grid = (b * h * self.runs,)
         self.sizes = (length, h, h // g, self.runs, per)
         blocks = {f"B{name}": max(16, 1 << (size - 1).bit_length()) for name, size in (("P", p), ("N", n))}
-        precision = "ieee" if x.dtype == torch.float32 else "tf32"
+        precision = "tf32x3" if x.dtype == torch.float32 else "tf32"
         self.constants: dict[str, Any] = {"P": p, "N": n, **blocks, "Q": chunk, "PRECISION": precision}
 
     def entries(

@@ -91,11 +91,10 @@ def pass_states(log_decay: Tensor, own: Tensor, state: Tensor, reverse: bool) ->
         log_decay: `b c h 1 1`, the whole chunk's. own: `b c h p n`. state: `b h p n`, before the first chunk.
     """
     before: list[Tensor] = []
-    decay = torch.exp(log_decay)
-    order = range(own.shape[1])
-    for c in reversed(order) if reverse else order:
+    steps = list(zip(torch.exp(log_decay).unbind(1), own.unbind(1), strict=True))
+    for decay, gain in reversed(steps) if reverse else steps:
         before.append(state)
-        state = decay[:, c] * state + own[:, c]
+        state = decay * state + gain
     return torch.stack(before[::-1] if reverse else before, dim=1), state
 
 
