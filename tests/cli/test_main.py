@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tween import cli
 from tween.cli.main import COMMANDS, main
 
 FLAGS = {
@@ -21,6 +23,11 @@ FLAGS = {
 def test_the_door_imports_no_torch(argv):
     code = f"import sys; from tween.cli.main import main; main({argv}); assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+def test_every_command_is_a_module_and_the_other_way_round():
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
+    assert set(COMMANDS) == modules - {"__init__", "main"}
 
 
 def test_help_names_every_command(capsys):
@@ -60,7 +67,8 @@ def test_an_unknown_flag_is_exit_2(capsys):
 
 def test_the_environment_is_set_before_torch():
     code = (
-        "import os, sys; from tween.cli.main import main; main(['models']);"
+        "import os, sys; from tween import cli
+from tween.cli.main import main; main(['models']);"
         "assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE' and os.environ['GOMP_SPINCOUNT'] == '0'"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0

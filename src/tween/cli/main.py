@@ -12,6 +12,7 @@ COMMANDS = {
     "models": "the released models: size, licence, measured quality",
     "info": "parameters, FLOPs and memory of a preset",
     "eval": "measure a model on a dataset by the papers' protocols",
+    "train": "train a preset by its recipe",
     "doctor": "what this machine can do, and how to mend what it cannot",
 }
 HELP = "usage: tween COMMAND [options]    (tween COMMAND --help tells more)\n\n" + "\n".join(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tween.core import Filler, Frame, TweenError
-from tween.infer.plan import Gap
+from tween.infer.plan import Gap, Marked
 
 Fallback = tuple[str, Callable[[], Filler]]
 
@@ -57,6 +57,18 @@ def fill(
             yield from _shown(gap, dict(zip(times, made, strict=True)))
 
 
+def pinned(marked: Iterable[Marked]) -> Iterator[Marked]:
+    """The same with pixels in page-locked memory, from which a GPU takes them several times faster."""
+    for item in marked:
+        yield replace(item, frame=replace(item.frame, rgb=item.frame.rgb.pin_memory()))
+
+
+def _to_host(made: Tensor) -> Tensor:
+    if made.device.type != "cuda":
+        return made.cpu()
+    return torch.empty(made.shape, dtype=made.dtype, pin_memory=True).copy_(made)
+
+
 def _shown(gap: Gap, made: dict[Fraction, Tensor]) -> Iterator[Frame]:
     for tick in gap.ticks:
         if tick.t:
@@ -92,7 +104,10 @@ class _Hand:
             self._step_down(message)
 
     def _fill(self, gap: Gap, times: list[Fraction]) -> Sequence[Tensor]:
-        self.uploaded = {id(f): self.uploaded.get(id(f), f.rgb.to(self.device)) for f in gap.known}
+        self.uploaded = {id(f): self.uploaded.get(id(f)) for f in gap.known}
+        for frame in gap.known:
+            if self.uploaded[id(frame)] is None:
+                self.uploaded[id(frame)] = frame.rgb.to(self.device, non_blocking=True)
         known = torch.stack([self.uploaded[id(frame)] for frame in gap.known])[None]
         alpha = known.shape[2] == 4
         if alpha:  # a filler knows RGB: alpha goes along as a second, grey clip
@@ -106,7 +121,7 @@ class _Hand:
             state, self.state = self.state, None
             made, self.state = self.filler.fill(state, known, [f.time for f in gap.known], times)
             self.upto = gap.right
-            made = made.float().clamp(0, 1).cpu()
+            made = _to_host(made.float().clamp(0, 1))
         return torch.cat([made[:1], made[1:].mean(2, keepdim=True)], 2)[0] if alpha else made[0]
 
     def _step_down(self, message: str) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import torch
+
 from tween.core import Filler, Frame
-from tween.infer.fill import Fallback, Note, fill
+from tween.infer.fill import Fallback, Note, fill, pinned
 from tween.infer.overlap import Meter, ahead
 from tween.infer.plan import Scene, gaps, mark
 from tween.video import duplicates
@@ -116,8 +118,11 @@ def filled(
     with open_reader(request.path, start=request.start, stop=request.stop) as reader:
         source = Slowed(reader, request.stretch)
         frames = duplicates.retime(source) if request.retime else source
-        with ahead(mark(frames, scene=request.scene), DEPTH, meter) as marked:
-            found = gaps(
+        found = mark(frames, scene=request.scene)
+        if torch.device(device).type == "cuda":
+            found = pinned(found)
+        with ahead(found, DEPTH, meter) as marked:
+            between = gaps(
                 marked,
                 request.fps,
                 end=lambda: source.end,
@@ -125,7 +130,7 @@ def filled(
                 past=filler.past,
                 future=filler.future,
             )
-            made = fill(found, filler, device=device, fallbacks=fallbacks, on=on)
+            made = fill(between, filler, device=device, fallbacks=fallbacks, on=on)
             yield reader, made
 
 
