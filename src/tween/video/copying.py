@@ -6,7 +6,7 @@ Only what the container cannot hold is changed: sound is encoded anew, text subt
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -127,10 +127,15 @@ def copier(
     Times are source seconds (`start` None: from the beginning); `origin` becomes 0. Chapters and tags are set too.
     """
     with opened(path) as source:
-        target.metadata.update({k: v for k, v in source.metadata.items() if k.lower() not in _NOT_COPIED})
+        target.metadata.update(tags(source.metadata))
         target.set_chapters(_chapters(source.chapters(), start, stop, origin))
         beginning = Fraction(-(10**9)) if start is None else start
         yield Copier(source, target, (beginning, stop), origin)
+
+
+def tags(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The tags that speak of the content, not of the container they came in."""
+    return {key: value for key, value in metadata.items() if key.lower() not in _NOT_COPIED}
 
 
 def _chapters(

@@ -15,7 +15,7 @@ import av
 
 from tween.core import Frame, TweenError
 from tween.video.colour import from_rgb
-from tween.video.copying import Copier, copier
+from tween.video.copying import Copier, copier, tags
 from tween.video.encoding import Encoding, choose
 from tween.video.errors import explained
 from tween.video.gif import palettes
@@ -228,6 +228,8 @@ def _container(path: Path) -> Iterator[av.container.OutputContainer]:
 @contextmanager
 def _images(path: Path, info: VideoInfo, rate: Fraction, overwrite: bool) -> Iterator[ImageWriter]:
     writer = ImageWriter(path, info, rate, overwrite)
+    if info.rotation:
+        writer.warnings.append(f"the images are not turned, as the video is by {info.rotation} degrees")
     try:
         yield writer
         writer.finish()
@@ -238,7 +240,7 @@ def _images(path: Path, info: VideoInfo, rate: Fraction, overwrite: bool) -> Ite
 def _checked(path: Path, info: VideoInfo, source: str | Path | None, overwrite: bool) -> Path:
     """`path`, if it may be written."""
     for other in filter(None, (source, info.path)):
-        if path.resolve() == Path(other).resolve() and Path(other).exists():
+        if path.exists() and Path(other).exists() and path.samefile(other):
             raise TweenError(f"the output {path} is the input itself; choose another name")
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
         raise TweenError(f"{path} exists already; choose another name or pass --overwrite")
