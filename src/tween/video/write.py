@@ -87,8 +87,9 @@ def open_writer(
                 others = stack.enter_context(copier(source, container, start=begin, stop=end, origin=origin))
             writer = VideoWriter(container, stream, encoding, rate, origin, time_base, others)
             if source is not None and stretch != 1:
+                container.metadata.update(tags(info.metadata))
                 writer.warnings.append(
-                    "sound and subtitles were left out: they cannot be slowed with the pictures"
+                    "sound, subtitles and chapters were left out: they would not fit slowed pictures"
                 )
             if info.rotation and container.format.name not in (*_MOV, "matroska", "webm"):
                 writer.warnings.append(
