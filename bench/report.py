@@ -73,6 +73,15 @@ def whole(result: dict[str, Any]) -> str:
     return markdown(("", "size", "frames/s", "peak memory, MiB", "of the GPU, MiB"), rows)
 
 
+def ops(result: dict[str, Any]) -> str:
+    """A row an operation, shape and direction."""
+    rows = [
+        (f"{r['op']} {r['shape']}", "yes" if r["backward"] else "no", f"{1e3 * r['seconds']['median']:.2f}")
+        for r in result["rows"]
+    ]
+    return markdown(("", "with backward", "ms"), rows)
+
+
 def conditions(result: dict[str, Any]) -> str:
     """Where and how it was measured, one line."""
     m = result["machine"]
@@ -92,6 +101,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "cpu_720p": cpu,
     "gpu_latency": gpu,
     "end_to_end": whole,
+    "ops": ops,
 }
 
 
