@@ -67,8 +67,7 @@ def test_an_unknown_flag_is_exit_2(capsys):
 
 def test_the_environment_is_set_before_torch():
     code = (
-        "import os, sys; from tween import cli
-from tween.cli.main import main; main(['models']);"
+        "import os, sys; from tween.cli.main import main; main(['models']);"
         "assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE' and os.environ['GOMP_SPINCOUNT'] == '0'"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0

@@ -45,6 +45,16 @@ def test_a_good_one_passes_and_says_so(capsys, source, tmp_path):
     assert "FAIL" not in capsys.readouterr().out
 
 
+def test_a_part_in_slow_motion(capsys, source, tmp_path):
+    out = tmp_path / "out.mp4"
+    part = ["--ss", "0.1", "--to", "0.4", "--slowmo", "2"]
+    assert main(["interpolate", str(source), "-o", str(out), "--model", "blend", *part]) == 0
+    capsys.readouterr()
+    code, found = checks(capsys, source, out, *part)
+    assert code == 0, found
+    assert checks(capsys, source, out)[0] == 1
+
+
 def test_every_second_frame_brighter(capsys, source, tmp_path):
     pictures = [
         (videos.picture(i / 2).astype(int) + 2 * (i % 2)).clip(0, 255).astype(np.uint8) for i in range(40)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -88,6 +88,7 @@ def _compare(source: Iterator[Frame], output: Iterator[Frame], stretch: Fraction
             expected = (1 - float(t)) * _mean(left) + float(t) * _mean(right)
             seen.brighter[t.limit_denominator(100)].append(_mean(made) - expected)
         made = next(output, None)
+    deque(source, 0)  # to its end, which is known only there
     return seen
 
 
