@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
 from tests.ops.cases import scan_inputs, value_and_gradients
 from tween.core import TweenError
@@ -23,6 +22,8 @@ def test_chunked_is_the_recurrence(length, reverse, dtype, tolerance):
 
 
 def test_agrees_with_transformers_mamba():
+    from transformers.models.mamba.modeling_mamba import mamba_selective_scan  # a second to import: only here
+
     values = {k: v.detach().float() for k, v in scan_inputs(33).items()}
     turned = {k: values[k].mT for k in ("B", "C")} | {"A": values["A"], "D": values["D"]}
     want = mamba_selective_scan(hidden_states=values["u"].mT, dt=values["delta"].mT, **turned).mT
@@ -52,3 +53,12 @@ def test_wrong_shapes_are_told():
     values = {k: v.detach() for k, v in scan_inputs(8).items()}
     with pytest.raises(TweenError, match="selective_scan needs"):
         selective_scan(**(values | {"A": values["A"].mT}))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_compiles_whole(reverse):
+    values = {k: v.detach().float().requires_grad_() for k, v in scan_inputs(20).items()}
+    compiled = torch.compile(selective_scan, backend="aot_eager", fullgraph=True)
+    got, want = (value_and_gradients(f, values, chunk=4, reverse=reverse) for f in (compiled, selective_scan))
+    for a, b in zip(got, want, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)

@@ -42,6 +42,19 @@ def test_runs_of_several_chunks(monkeypatch):
 
 
 @cpu_only
+@pytest.mark.parametrize("reverse", [False, True])
+def test_half_precision(reverse):
+    """fp16, which the interpreter multiplies as a GPU does; its own rounding is 2^-11."""
+    wide = {"dt", "A", "D", "state"}
+    values = {k: v.detach().to(torch.float32 if k in wide else torch.float16) for k, v in inputs(67).items()}
+    want = value_state_gradients(ssd, leaves(values, torch.float64), reverse=reverse, return_state=True)
+    options = {"reverse": reverse, "return_state": True, "impl": "triton"}
+    close(
+        value_state_gradients(ssd, {k: v.requires_grad_() for k, v in values.items()}, **options), want, 4e-3
+    )
+
+
+@cpu_only
 def test_without_gradients_states_are_not_kept():
     values = {k: v.detach().float() for k, v in inputs(40).items()}
     y, last = ssd(**values, chunk=7, impl="triton", return_state=True)
