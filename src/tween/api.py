@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tween.core import Filler, TweenError, exact
-from tween.infer.fill import Fallback, Note
+from tween.infer.fill import Fallback, Note, as_given, as_rgb
 from tween.infer.memory import budget, fit
 from tween.infer.pipeline import Request, filled
 from tween.infer.plan import Scene
@@ -158,21 +158,13 @@ def between(
 def _between(filler: Filler, a: Tensor, b: Tensor, times: list[Fraction], device: str) -> list[Tensor]:
     if not times:
         return []
-    known = torch.stack([a, b], 1).to(device)
+    frames = torch.stack([a, b], 1).to(device)
+    known = as_rgb(frames)
     batch, _, c, h, w = known.shape
-    grey = known[:, :, :1].expand(-1, -1, 3, -1, -1)
-    colour = grey if c == 1 else known[:, :, :3]
-    clips = colour if c < 4 else torch.cat([colour, known[:, :, 3:].expand_as(colour)])
     with torch.inference_mode():
-        shape = (clips.shape[0], 3, h, w)
-        state = filler.begin(shape, seed=0, device=device, dtype=clips.dtype)
-        made, _ = filler.fill(state, clips, (Fraction(0), Fraction(1)), times)
-    made = made.float().clamp(0, 1).cpu()
-    if c == 1:
-        made = made.mean(2, keepdim=True)
-    if c == 4:
-        made = torch.cat([made[:batch], made[batch:].mean(2, keepdim=True)], 2)
-    return list(made.unbind(1))
+        state = filler.begin((batch, c, h, w), seed=0, device=device, dtype=known.dtype)
+        made, _ = filler.fill(state, known, (Fraction(0), Fraction(1)), times)
+        return list(as_given(made.float().clamp(0, 1), frames).cpu().unbind(1))
 
 
 def open_model(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tween import cli
+from tween.cli import models
 from tween.cli.main import COMMANDS, main
 
 FLAGS = {
@@ -71,3 +72,14 @@ def test_the_environment_is_set_before_torch():
         "assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE' and os.environ['GOMP_SPINCOUNT'] == '0'"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0
+
+
+def test_a_bug_is_one_line_and_exit_1(monkeypatch, capsys):
+    def broken(argv):
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(models, "main", broken)
+    assert main(["models"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("tween: a bug: ZeroDivisionError at test_main.py:")
+    assert err.count("\n") == 1

@@ -104,3 +104,30 @@ def test_out_of_memory_steps_down_once_at_the_same_frame():
 def test_out_of_memory_with_nothing_left():
     with pytest.raises(TweenError, match="memory ran out"):
         run(clip(range(3)), Short(), 2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_other_ways_to_say_out_of_memory(error):
+    class Failing(Linear):
+        def fill(self, *args):
+            raise error
+
+    better = Linear()
+    run(clip(range(3)), Failing(), 2, fallbacks=(("less", lambda: better),))
+    assert len(better.calls) == 2
+
+
+def test_other_errors_are_not_hidden():
+    class Failing(Linear):
+        def fill(self, *args):
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        run(clip(range(3)), Failing(), 2, fallbacks=(("less", Linear),))

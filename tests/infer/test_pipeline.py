@@ -1,7 +1,9 @@
 """Whole files: exact times for every rate, originals unchanged, sound kept, stages stopped together."""
 
+import os
 import threading
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -148,3 +150,17 @@ def test_a_step_down_is_told_and_the_output_is_whole(tmp_path):
         "Memory ran out: smaller; going on at the same frame."
     ]
     assert summary.frames_out == 20
+
+
+def test_memory_stays_flat(tmp_path):
+    """A leak of one 48x64 frame a frame would be 36 MiB here."""
+    source = videos.write(tmp_path / "in.mp4", constant(30, 1000))
+    resident = {}
+
+    def watch(event):
+        if isinstance(event, Progress) and event.frames in (1000, 1999):
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            resident[event.frames] = pages * os.sysconf("SC_PAGE_SIZE")
+
+    interpolate(Request(path=source, fps=Fraction(60)), tmp_path / "out.mp4", Linear(), on=watch)
+    assert resident[1999] - resident[1000] < 12 * 2**20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 
 COMMANDS = {
@@ -21,7 +22,8 @@ HELP = "usage: tween COMMAND [options]    (tween COMMAND --help tells more)\n\n"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0 only if what was asked for is done whole; 2 for a mistake of the user; 130 after Ctrl-C."""
+    """Exit code 0 only if what was asked for is done whole; 1 if a check fails or tween does; 2 for a mistake of the
+    user; 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(HELP)
@@ -51,6 +53,11 @@ def _run(command: str, argv: list[str]) -> int:
         return 130
     except BrokenPipeError:
         sys.stderr.close()
+        return 1
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(at.filename)}:{at.lineno}"
+        print(f"tween: a bug: {type(error).__name__} at {where}: {error}; please report it", file=sys.stderr)
         return 1
 
 

@@ -57,6 +57,23 @@ def fill(
             yield from _shown(gap, dict(zip(times, made, strict=True)))
 
 
+def as_rgb(frames: Tensor) -> Tensor:
+    """RGB clips `b' n 3 h w`, as fillers know them, of frames `b n c h w`: grey (c = 1) three times, and alpha
+    (c = 4) as grey clips after the others, b' = 2 b."""
+    if frames.shape[2] == 1:
+        return frames.expand(-1, -1, 3, -1, -1)
+    colour, alpha = frames[:, :, :3], frames[:, :, 3:]
+    return torch.cat([colour, alpha.expand_as(colour)]) if alpha.shape[2] else frames
+
+
+def as_given(made: Tensor, frames: Tensor) -> Tensor:
+    """What was made from `as_rgb(frames)`, with the channels that `frames` have."""
+    b, _, c = frames.shape[:3]
+    if c == 4:
+        return torch.cat([made[:b], made[b:].mean(2, keepdim=True)], 2)
+    return made.mean(2, keepdim=True) if c == 1 else made
+
+
 def pinned(marked: Iterable[Marked]) -> Iterator[Marked]:
     """The same with pixels in page-locked memory, from which a GPU takes them several times faster."""
     for item in marked:
@@ -88,41 +105,52 @@ def _still(gap: Gap, time: Fraction) -> Tensor:
 class _Hand:
     """The filler in use with its state, and the frames that lie on the device already."""
 
-    def __init__(self, filler, fallbacks, device, seed, on) -> None:
+    def __init__(
+        self,
+        filler: Filler,
+        fallbacks: list[Fallback],
+        device: Any,
+        seed: int,
+        on: Callable[[Note], None],
+    ) -> None:
         self.filler, self.fallbacks, self.device, self.seed, self.on = filler, fallbacks, device, seed, on
         self.forget()
 
     def forget(self) -> None:
-        self.state, self.upto, self.uploaded = None, None, {}
+        self.state: Any = None
+        self.upto: Frame | None = None
+        self.there: list[tuple[Frame, Tensor]] = []
 
     def fill(self, gap: Gap, times: list[Fraction]) -> Sequence[Tensor]:
         while True:
             try:
                 return self._fill(gap, times)
-            except torch.OutOfMemoryError as error:
-                message = str(error).splitlines()[0]
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                message = (str(error).splitlines() or ["MemoryError"])[0]
             self._step_down(message)
 
     def _fill(self, gap: Gap, times: list[Fraction]) -> Sequence[Tensor]:
-        self.uploaded = {id(f): self.uploaded.get(id(f)) for f in gap.known}
-        for frame in gap.known:
-            if self.uploaded[id(frame)] is None:
-                self.uploaded[id(frame)] = frame.rgb.to(self.device, non_blocking=True)
-        known = torch.stack([self.uploaded[id(frame)] for frame in gap.known])[None]
-        alpha = known.shape[2] == 4
-        if alpha:  # a filler knows RGB: alpha goes along as a second, grey clip
-            known = torch.cat([known[:, :, :3], known[:, :, 3:].expand_as(known[:, :, :3])])
+        self.there = [(frame, self._upload(frame)) for frame in gap.known]
+        frames = torch.stack([pixels for _, pixels in self.there])[None]
+        known = as_rgb(frames)
         with torch.inference_mode():
-            if self.state is None or self.upto is not gap.left:
+            if self.upto is not gap.left:
                 b, _, c, h, w = known.shape
                 self.state = self.filler.begin(
                     (b, c, h, w), seed=self.seed, device=self.device, dtype=known.dtype
                 )
-            state, self.state = self.state, None
-            made, self.state = self.filler.fill(state, known, [f.time for f in gap.known], times)
+            state, self.state, self.upto = self.state, None, None
+            made, self.state = self.filler.fill(state, known, [frame.time for frame in gap.known], times)
             self.upto = gap.right
-            made = _to_host(made.float().clamp(0, 1))
-        return torch.cat([made[:1], made[1:].mean(2, keepdim=True)], 2)[0] if alpha else made[0]
+            return _to_host(as_given(made.float().clamp(0, 1), frames))[0]
+
+    def _upload(self, frame: Frame) -> Tensor:
+        for known, pixels in self.there:
+            if known is frame:
+                return pixels
+        return frame.rgb.to(self.device, non_blocking=True)
 
     def _step_down(self, message: str) -> None:
         self.forget()
@@ -136,3 +164,11 @@ class _Hand:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.filler = build()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """CUDA's allocator has an error of its own; the CPU's, cuDNN and cuBLAS only say it."""
+    words = ("can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        word in str(error) for word in words
+    )
