@@ -64,6 +64,20 @@ def test_without_gradients_states_are_not_kept():
 
 
 @cpu_only
+def test_values_alone_have_gradients():
+    """The last state is not asked for, so no gradient reaches it; x is a strided view."""
+    values = {k: v.detach().float().requires_grad_() for k, v in inputs(30, p=6).items()}
+    gradients = []
+    for impl in ("triton", "torch"):
+        y = ssd(**(values | {"x": values["x"][..., ::2]} | {"state": None}), impl=impl)
+        gradients.append(
+            torch.autograd.grad(y.square().sum(), [values[k] for k in ("x", "dt", "A", "B", "C", "D")])
+        )
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@cpu_only
 def test_operators_keep_torchs_rules():
     """Schema, fake shapes, autograd registration and tracing, as torch itself checks a custom operator."""
     v = {k: t.detach().float().requires_grad_() for k, t in inputs(20, b=1).items()}

@@ -24,9 +24,8 @@ def ssd_fused(
     chunk: int,
 ) -> tuple[Tensor, Tensor]:
     """Shapes as `ssd`, with B and C `b l g n` in x's dtype. y in x's dtype and the last state in fp32."""
-    largest = (
-        32 if x.dtype == torch.float32 else 64
-    )  # a tile is a power of two, and its products fit in registers
+    # a tile is a power of two, and small enough that its products stay in registers
+    largest = 32 if x.dtype == torch.float32 else 64
     chunk = min(largest, max(16, 1 << (chunk.bit_length() - 1)))
     dt, A = dt.float(), A.float()
     D = torch.zeros_like(A) if D is None else D.float()
