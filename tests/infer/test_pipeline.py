@@ -63,6 +63,29 @@ def test_untouched_frames_are_bit_for_bit_the_decoded_ones(tmp_path):
     assert all(torch.equal(frame.rgb, decoded[frame.time]) for frame in kept)
 
 
+@pytest.mark.parametrize(
+    ("rate", "fps", "own"), [(30, 60, 20), (24, 60, 10), ("30000/1001", "60000/1001", 20)]
+)
+def test_times_rounded_to_milliseconds_are_still_on_their_ticks(tmp_path, rate, fps, own):
+    rate, fps = Fraction(rate), Fraction(fps)
+    source = videos.write(tmp_path / "in.mkv", constant(rate, 20), rate=rate, base=Fraction(1, 1000))
+    assert any((frame.time * rate).denominator > 1 for frame in read(source)[1:])
+    with filled(Request(path=source, fps=fps), Linear()) as (_, frames):
+        made = list(frames)
+    assert [frame.time for frame in made] == [Fraction(k) / fps for k in range(len(made))]
+    assert len(made) == round(20 * fps / rate)
+    assert sum(frame.source for frame in made) == own
+
+
+def test_frames_one_unit_of_the_clock_apart_stay_in_order(tmp_path):
+    times = [Fraction(x, 1000) for x in (0, 16, 17, 33, 34, 50)]
+    source = videos.write(tmp_path / "in.mkv", times, rate=60, base=Fraction(1, 1000))
+    with filled(Request(path=source, fps=Fraction(1000, 33)), Linear()) as (_, frames):
+        assert [frame.time for frame in frames] == [0, Fraction(33, 1000)]
+    with filled(Request(path=source, fps=Fraction(2000, 33)), Linear()) as (_, frames):
+        assert [frame.time * 2000 / 33 for frame in frames] == [0, 1, 2, 3]
+
+
 def test_slow_motion(tmp_path):
     source = videos.write(tmp_path / "in.mp4", constant(30, 8), sound=True)
     summary = interpolate(

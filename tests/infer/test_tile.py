@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.infer.fakes import Linear
-from tween.infer.memory import fit, peak
+from tween.infer.memory import budget, fit, peak
 from tween.infer.tile import Tiled
 from tween.models.interp.baselines import Dis
 
@@ -85,3 +85,8 @@ def test_memory_decides():
 def test_unknown_or_tiny_memory(free):
     made, _ = once(fit(Linear(bytes_per_pixel=10), free), torch.rand(1, 2, 3, 300, 200))
     assert made.shape == (1, 1, 3, 300, 200)
+
+
+def test_the_budget_of_this_machine():
+    free = budget("cpu")
+    assert free is None or 2**24 < free < 2**50

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import re
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,9 @@ import torch
 from tween.core import Filler
 from tween.infer.tile import Tiled
 
+AVAILABLE = re.compile(
+    r"^MemAvailable:\s+(\d+) kB", re.MULTILINE
+)  # Linux; counts what caches would give back
 PART = 0.8  # of what is free; the rest is for what other programs and the allocator do
 
 
@@ -20,9 +24,13 @@ def budget(device: Any) -> int | None:
         free, _ = torch.cuda.mem_get_info(device)
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(PART * (free + unused))
-    if device.type == "cpu" and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return int(PART * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if device.type == "cpu" and (found := AVAILABLE.search(_text(Path("/proc/meminfo")))):
+        return int(PART * int(found[1]) * 1024)
     return None
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
 
 
 def fit(filler: Filler, bytes_free: int | None) -> Tiled:

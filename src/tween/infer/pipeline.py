@@ -79,25 +79,37 @@ class Summary:
 Event = Note | Progress
 
 
-class Slowed:
-    """The frames of a reader with their times `stretch` times as far from the first one."""
+class Placed:
+    """The frames of a reader at the times they are to be shown: `stretch` times as far from the first one.
 
-    def __init__(self, reader: Reader, stretch: Fraction) -> None:
-        self.reader, self.stretch = reader, stretch
+    A time stamp is known to half a unit of the file's clock (1 ms in Matroska), so a frame that lies no farther
+    than that from a tick is on it: else hardly a frame of a 30 fps Matroska file would be its own at 60 fps.
+    """
+
+    def __init__(self, reader: Reader, request: Request) -> None:
+        self.reader, self.request = reader, request
         self.first: Fraction | None = None
 
     def __iter__(self) -> Iterator[Frame]:
+        last = None
         for frame in self.reader:
             self.first = frame.time if self.first is None else self.first
-            yield replace(frame, time=self._at(frame.time))
+            placed = self._at(frame.time)
+            tick = self._on_tick(placed)
+            last = tick if last is None or tick > last else placed  # frames one unit apart share no tick
+            yield replace(frame, time=last)
 
     @property
     def end(self) -> Fraction:
         """When the last frame ends; exact once all frames have been read."""
-        return self._at(self.reader.end)
+        return self._on_tick(self._at(self.reader.end))
 
     def _at(self, time: Fraction) -> Fraction:
-        return self.first + (time - self.first) * self.stretch
+        return self.first + (time - self.first) * self.request.stretch
+
+    def _on_tick(self, time: Fraction) -> Fraction:
+        tick = self.first + round((time - self.first) * self.request.fps) / self.request.fps
+        return tick if abs(tick - time) <= self.reader.info.time_base * self.request.stretch / 2 else time
 
 
 @contextmanager
@@ -116,7 +128,7 @@ def filled(
         TweenError: as `open_reader` and `fill`.
     """
     with open_reader(request.path, start=request.start, stop=request.stop) as reader:
-        source = Slowed(reader, request.stretch)
+        source = Placed(reader, request)
         frames = duplicates.retime(source) if request.retime else source
         found = mark(frames, scene=request.scene)
         if torch.device(device).type == "cuda":
