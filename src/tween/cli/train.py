@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, default=60_000, help="of the whole schedule, over all resumed runs")
     p.add_argument("--batch-size", type=int, default=128)
     p.add_argument("--synthetic", type=float, default=0.33, help="share of a batch that is layered motion")
-    p.add_argument("--crop", type=int, default=256)
+    p.add_argument("--crop", type=int, nargs=2, default=(256, 384), metavar=("H", "W"))
     p.add_argument("--pixels", type=float, default=24.0, help="greatest mean motion of a real triple")
     p.add_argument("--lr", type=float, default=5e-4)
     p.add_argument("--minutes", type=float, help="stop, saved, after this much time")

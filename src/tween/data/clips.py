@@ -121,27 +121,29 @@ def draw_frames(windows: Windows, n: int, g: torch.Generator) -> tuple[Tensor, T
     return torch.stack((begin, start + inside, end), 1), t
 
 
-def draw_positions(store: FrameStore, frame: Tensor, size: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Where a crop of `size` looks: positions `n size size 2` in the full-size frame, and the zoom `n`.
+def draw_positions(
+    store: FrameStore, frame: Tensor, size: tuple[int, int], g: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Where a crop of `size` (h, w) looks: positions `n h w 2` in the full-size frame, and the zoom `n`.
 
-    Any place, zoom 0.45 to 1.2, a small tilt, quarter turns and mirror images.
+    Any place, zoom 0.45 to 1.2 (more where the frame is small), a small tilt, mirror images.
     """
-    n = len(frame)
+    n, (h, w) = len(frame), size
     height, width = store.size[0, frame].float().unbind(-1)
-    zoom = torch.exp(uniform(n, -0.8, 0.18, g)).maximum(size / torch.minimum(height, width) * 0.9)
-    tilt = uniform(n, -0.12, 0.12, g) * (uniform(n, 0, 1, g) < 0.3)
-    angle = tilt + torch.pi / 2 * (uniform(n, 0, 2, g)).long()
-    flip = torch.where(uniform(n, 0, 1, g) < 0.5, -1.0, 1.0)
-    room = (size / zoom / 2).clamp(max=torch.minimum(height, width) / 2)
-    cx = room + uniform(n, 0, 1, g) * (width - 2 * room)
-    cy = room + uniform(n, 0, 1, g) * (height - 2 * room)
-    upside = torch.where(uniform(n, 0, 1, g) < 0.5, -1.0, 1.0)
-    centred = pixel_grid(size, size, frame.device) - (size - 1) / 2
-    x, y = (centred / zoom[:, None, None, None]).unbind(1)
-    x, y = x * flip[:, None, None], y * upside[:, None, None]
+    zoom = torch.exp(uniform(n, -0.8, 0.18, g)).maximum(0.9 * torch.maximum(h / height, w / width))
+    angle = uniform(n, -0.12, 0.12, g) * (uniform(n, 0, 1, g) < 0.3)
+    signs = torch.where(uniform(2 * n, 0, 1, g) < 0.5, -1.0, 1.0).view(2, n, 1, 1)
+
+    def centre(side: int, length: Tensor) -> Tensor:
+        room = (side / zoom / 2).minimum(length / 2)
+        return (room + uniform(n, 0, 1, g) * (length - 2 * room))[:, None, None]
+
+    middle = torch.tensor(((w - 1) / 2, (h - 1) / 2), device=frame.device).view(1, 2, 1, 1)
+    x, y = ((pixel_grid(h, w, frame.device) - middle) / zoom[:, None, None, None]).unbind(1)
+    x, y = x * signs[0], y * signs[1]
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     return torch.stack(
-        (cx[:, None, None] + cos * x - sin * y, cy[:, None, None] + sin * x + cos * y), -1
+        (centre(w, width) + cos * x - sin * y, centre(h, height) + sin * x + cos * y), -1
     ), zoom
 
 
@@ -161,14 +163,14 @@ def clip_triples(
     store: FrameStore,
     windows: Windows,
     n: int,
-    size: int,
+    size: tuple[int, int],
     g: torch.Generator,
     *,
     sample: Callable[..., Tensor] = sample,
 ) -> Triples:
-    """`n` augmented real triples of `size` x `size`; their flow is not known. `sample` may be a compiled one."""
+    """`n` augmented real triples of `size` (h, w); their flow is not known. `sample` may be a compiled one."""
     frame, t = draw_frames(windows, n, g)
     position, zoom = draw_positions(store, frame[:, 0], size, g)
     frames = sample(store, frame, position[:, None].expand(-1, 3, -1, -1, -1), zoom[:, None].expand(-1, 3))
-    nothing = torch.zeros(n, 4, size, size, device=t.device)
+    nothing = torch.zeros(n, 4, *size, device=t.device)
     return Triples(frames=tint(frames, g), t=t, flow=nothing, between=nothing, known=torch.zeros_like(t))

@@ -38,21 +38,22 @@ class Course(NamedTuple):
         return centre, self.turn * (s - 0.5), torch.exp(self.growth * (s - 0.5))
 
 
-def draw_course(n: int, size: int, g: torch.Generator) -> Course:
+def draw_course(n: int, size: tuple[int, int], g: torch.Generator) -> Course:
     """Speeds log-uniform up to a quarter of the crop for objects, half of that for the background."""
 
     def noise(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=g, device=g.device)
 
-    most = torch.full((LAYERS,), 0.26 * size, device=g.device)
+    most = torch.full((LAYERS,), 0.26 * min(size), device=g.device)
     most[0] *= 0.5
     speed = most * torch.exp(uniform(n * LAYERS, -4.0, 0.0, g)).view(n, LAYERS)
     direction = F.normalize(noise(n, LAYERS, 2), dim=-1)
     shared = speed[:, :1, None] * direction[:, :1] * (uniform(n, 0, 1, g) < 0.5).view(n, 1, 1)
     velocity = speed[..., None] * direction
     velocity = torch.cat((velocity[:, :1], velocity[:, 1:] + shared), 1)  # objects often follow the camera
-    centre = uniform(n * LAYERS * 2, 0.1 * size, 0.9 * size, g).view(n, LAYERS, 2)
-    centre[:, 0] = size / 2
+    extent = torch.tensor((size[1], size[0]), device=g.device)
+    centre = uniform(n * LAYERS * 2, 0.1, 0.9, g).view(n, LAYERS, 2) * extent
+    centre[:, 0] = extent / 2
     return Course(
         centre,
         velocity,
@@ -90,13 +91,13 @@ class Look(NamedTuple):
     edge: Tensor
 
 
-def draw_look(store: FrameStore, n: int, size: int, g: torch.Generator) -> Look:
+def draw_look(store: FrameStore, n: int, size: tuple[int, int], g: torch.Generator) -> Look:
     """Textures from any frame of the store; outlines from smooth noise inside an ellipse, some of them thin."""
     k = n * LAYERS
     frame = (uniform(k, 0, 1, g) * store.offset.shape[1]).long()
     height, width = store.size[0, frame].float().unbind(-1)
     origin = torch.stack((uniform(k, 0, 1, g) * width, uniform(k, 0, 1, g) * height), -1)
-    radius = torch.exp(uniform(2 * k, -2.6, -0.7, g)).view(n, LAYERS, 2) * size
+    radius = torch.exp(uniform(2 * k, -2.6, -0.7, g)).view(n, LAYERS, 2) * min(size)
     noise = torch.randn(k, 1, 6, 6, generator=g, device=g.device)
     outline = F.interpolate(noise, size=(48, 48), mode="bicubic", align_corners=True)
     axis = torch.linspace(-1, 1, 48, device=g.device)
@@ -119,22 +120,22 @@ class View(NamedTuple):
     place: Tensor
 
 
-def render(store: FrameStore, course: Course, look: Look, s: Tensor, size: int) -> View:
-    """The picture of `size` x `size` pixels at time `s` (`n`)."""
+def render(store: FrameStore, course: Course, look: Look, s: Tensor, size: tuple[int, int]) -> View:
+    """The picture of `size` (h, w) at time `s` (`n`)."""
     n = len(s)
-    grid = pixel_grid(size, size, s.device).permute(0, 2, 3, 1)[:, None]
+    grid = pixel_grid(*size, s.device).permute(0, 2, 3, 1)[:, None]
     m = to_layer(course, s, grid)
     where = look.origin[..., None, None, :] + m / look.zoom[..., None, None, None]
     colour = sample(store, look.frame, where, look.zoom)
     local = (m / look.radius[..., None, None, :]).flatten(0, 1)
     height = F.grid_sample(look.outline, local, padding_mode="border", align_corners=True).view(
-        n, LAYERS, size, size
+        n, LAYERS, *size
     )
     outside = (local.abs().amax(-1) > 1).view_as(height)
     alpha = torch.sigmoid(height * look.edge[..., None, None] * 4).masked_fill(outside, 0)
     alpha[:, 0] = 1
     picture = colour[:, 0]
-    seen = torch.zeros(n, size, size, dtype=torch.long, device=s.device)
+    seen = torch.zeros(n, *size, dtype=torch.long, device=s.device)
     for k in range(1, LAYERS):
         a = alpha[:, k]
         picture = picture + a[:, None] * (colour[:, k] - picture)
@@ -143,7 +144,12 @@ def render(store: FrameStore, course: Course, look: Look, s: Tensor, size: int) 
 
 
 def layer_triples(
-    store: FrameStore, n: int, size: int, g: torch.Generator, *, render: Callable[..., View] = render
+    store: FrameStore,
+    n: int,
+    size: tuple[int, int],
+    g: torch.Generator,
+    *,
+    render: Callable[..., View] = render,
 ) -> Triples:
     """`n` synthetic triples with exact flow from t into both frames. `render` may be a compiled one."""
     course, look = draw_course(n, size, g), draw_look(store, n, size, g)
@@ -167,9 +173,8 @@ def layer_triples(
 def _displacement(course: Course, view: View, s: Tensor) -> Tensor:
     """Where what is seen in `view` lies at time `s`, minus where it is: flow `n 2 h w`."""
     _, seen, m = view
-    size = seen.shape[-1]
     there = to_picture(course, s, m).gather(1, seen[:, None, ..., None].expand(-1, 1, -1, -1, 2))[:, 0]
-    return there.permute(0, 3, 1, 2) - pixel_grid(size, size, s.device)
+    return there.permute(0, 3, 1, 2) - pixel_grid(*seen.shape[1:], s.device)
 
 
 def _soften(frames: Tensor, g: torch.Generator) -> Tensor:

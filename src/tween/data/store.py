@@ -37,7 +37,7 @@ class FrameStore:
             begin = []
             for array, (h, w) in zip((clip, halve(clip)), levels, strict=True):
                 pixels[end : end + n * h * w] = _word(
-                    torch.from_numpy(np.ascontiguousarray(array)).to(device)
+                    torch.from_numpy(np.array(array)).to(device)
                 )
                 begin.append(end + torch.arange(n) * (h * w))
                 end += n * h * w

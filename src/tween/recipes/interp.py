@@ -38,10 +38,10 @@ def fast(
     steps: int = 60_000,
     batch_size: int = 128,
     synthetic: float = 0.33,
-    crop: int = 256,
+    crop: tuple[int, int] = (256, 384),
     pixels: float = 24.0,
     lr: float = 5e-4,
-    minutes: float | None = 9.0,
+    minutes: float | None = None,
     workers: int = 16,
     config: FastConfig | None = None,
     compiled: bool = True,
@@ -62,8 +62,6 @@ def fast(
     store, windows = load(data, packed, photos, where, pixels=pixels, workers=workers)
     task = InterpTask(FastNet(config), compile_=wrap)
     task.modules.to(where, memory_format=torch.channels_last)
-    for block in task.modules["net"].blocks:
-        block.forward = wrap(block.forward)
     draw, paint = wrap(sample), wrap(render)
     drawn = round(batch_size * synthetic)
 

@@ -56,7 +56,27 @@ def _dis(*_: Any) -> Filler[Any]:
     return Dis()
 
 
+def _fast(weights: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype, scale: float) -> Filler[Any]:
+    from tween.models.interp.fast import FastNet
+    from tween.models.interp.filler import InterpFiller
+
+    net = FastNet()
+    net.load_state_dict(weights)
+    net.to(device, dtype, memory_format=torch.channels_last)
+    if device.type == "cpu":
+        net.blocks.float()  # few tokens: bf16 gains nothing there and costs conversions
+    return InterpFiller(net, scale=scale)
+
+
 ZOO: dict[str, Entry] = {
+    "fast": Entry(
+        build=_fast,
+        summary="our network: Mamba2 and window attention, global matching, flow refined to 1/4",
+        file="fast.safetensors",
+        sha256="7c9d118f9e211337f8be4f6b78b34fb383f9a8f803a5bb2f4ef4024f559facd2",
+        card="fast.md",
+        params=1_738_198,
+    ),
     "dis": Entry(build=_dis, summary="OpenCV DIS optical flow, both frames warped and averaged; no learning"),
     "blend": Entry(build=_blend, summary="the two frames faded into one another; no motion"),
     "nearest": Entry(build=_nearest, summary="the nearer frame repeated; nothing new is made"),

@@ -7,6 +7,7 @@ depends on t, so many t of one pair share the rest.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ class FastConfig:
         refine: of the refiners at 1/16, 1/8, 1/4, and `depth`, their convolutions.
         hidden: of the state handed to 1/8 and to 1/4.
         synthesis: at 1/2.
+        area: largest picture, in pixels, that motion is estimated at; larger frames are shrunk for it.
     """
 
     pyramid: tuple[int, int, int, int] = (32, 64, 96, 96)
@@ -38,6 +40,7 @@ class FastConfig:
     hidden: tuple[int, int] = (48, 32)
     depth: tuple[int, int, int] = (3, 3, 4)
     synthesis: int = 24
+    area: int = 480 * 270
     blocks: int = 2
     block: BlockConfig = field(default_factory=BlockConfig)
 
@@ -70,6 +73,23 @@ class Filled(NamedTuple):
 def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
     """3x3 convolution and LeakyReLU."""
     return nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1), nn.LeakyReLU(0.1, inplace=True))
+
+
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, to `size` (h, w)."""
+    return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def full_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """Flow `b 4 h w` at 1/4 of the size motion was estimated at, on the grid and in the pixels of `size`."""
+    factor = flow.new_tensor((size[1] / flow.shape[-1], size[0] / flow.shape[-2])).repeat(2)
+    return resize(flow, size) * factor.view(1, 4, 1, 1)
+
+
+def motion_size(h: int, w: int, area: float) -> tuple[int, int]:
+    """Size (h, w), multiples of 32, at which motion of a frame of `h` x `w` is estimated: about `area` at most."""
+    shrink = min(1.0, math.sqrt(area / (h * w)))
+    return tuple(32 * math.ceil(side * shrink / 32 - 1e-6) for side in (h, w))
 
 
 class Pyramid(nn.Module):
@@ -127,7 +147,8 @@ class Synthesis(nn.Module):
     def forward(self, hidden: Tensor, warped0: Tensor, warped1: Tensor) -> tuple[Tensor, Tensor]:
         """Mask logit `b 1 h w` and residual `b 3 h w`."""
         frames = F.pixel_unshuffle(torch.cat((warped0, warped1), 1) - 0.5, 2)
-        x = self.first(torch.cat((self.lift(hidden), frames.to(hidden.dtype)), 1))
+        hidden = resize(self.lift(hidden), frames.shape[-2:])
+        x = self.first(torch.cat((hidden, frames.to(hidden.dtype)), 1))
         out = self.head(x + self.body(x)).float()
         return out[:, :1], out[:, 1:]
 
@@ -151,6 +172,7 @@ class FastNet(nn.Module):
         self.mix = conv(c16, c16)
         self.key = nn.Conv2d(c16, config.key, 1)
         self.importance = nn.Conv2d(c16, 1, 1)
+        self.trust = nn.Parameter(torch.tensor((10.0, 0.4)))
         self.refine16 = Refiner(2 * c16 + 14, r16, config.depth[0])
         h8, h4 = config.hidden
         self.hand8, self.hand4 = nn.Conv2d(r16, h8, 1), nn.Conv2d(r8, h4, 1)
@@ -158,8 +180,11 @@ class FastNet(nn.Module):
         self.refine4 = Refiner(2 * c4 + h4 + 6, r4, config.depth[2])
         self.synthesis = Synthesis(r4, config.synthesis)
 
-    def encode(self, image: Tensor) -> Features:
-        """`b 3 h w` in [0, 1] to its pyramid: once a frame."""
+    def encode(self, image: Tensor, size: tuple[int, int] | None = None) -> Features:
+        """`b 3 h w` in [0, 1] to its pyramid: once a frame. `size` (h, w), multiples of 32: where motion is to be
+        estimated, if not at the frame's own size."""
+        if size is not None and size != image.shape[-2:]:
+            image = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
         return self.pyramid(image)
 
     def pair(self, f0: Features, f1: Features) -> Motion:
@@ -175,11 +200,16 @@ class FastNet(nn.Module):
         context = self.mix(x)
         key = self.key(context)
         importance = self.importance(context).float().clamp(-6, 6).exp()
-        v01, certainty0 = global_match(key[:n], key[n:])
-        v10, certainty1 = global_match(key[n:], key[:n])
-        return Motion(
-            v01, v10, certainty0, certainty1, importance[:n], importance[n:], context[:n], context[n:]
-        )
+        v01, certainty0 = self._trusted(key[:n], key[n:])
+        v10, certainty1 = self._trusted(key[n:], key[:n])
+        halves = (x for both in (importance, context, key) for x in both.split(n))
+        return Motion(v01, v10, certainty0, certainty1, *halves)
+
+    def _trusted(self, key: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """A match and its certainty; a doubtful displacement fades to zero, whatever the size of the picture."""
+        v, certainty = global_match(key, other)
+        slope, threshold = self.trust.float()
+        return v * torch.sigmoid(slope * (certainty - threshold)), certainty
 
     def at(self, image0: Tensor, image1: Tensor, f0: Features, f1: Features, m: Motion, t: Tensor) -> Filled:
         """The frame at `t` (`b` in [0, 1]) from both frames, their features and their motion."""
@@ -189,12 +219,10 @@ class FastNet(nn.Module):
         level16, hidden = self.refine16(self._gather(m.context0, m.context1, start, t, evidence), start)
         level8, hidden = self._finer(self.refine8, f0.eighth, f1.eighth, level16, self.hand8(hidden), t)
         level4, hidden = self._finer(self.refine4, f0.quarter, f1.quarter, level8, self.hand4(hidden), t)
-        full = resize_flow(level4[:, :4], 4)
-        flow_t0, flow_t1 = full[:, :2], full[:, 2:]
+        flow_t0, flow_t1 = full_flow(level4[:, :4], image0.shape[-2:]).split(2, 1)
         warped0, warped1 = backward_warp(image0, flow_t0), backward_warp(image1, flow_t1)
         logit, residual = self.synthesis(hidden, warped0, warped1)
-        coarse = F.interpolate(level4[:, 4:], scale_factor=4, mode="bilinear", align_corners=False)
-        mask = torch.sigmoid(logit + coarse)
+        mask = torch.sigmoid(logit + resize(level4[:, 4:], logit.shape[-2:]))
         prediction = warped1 + mask * (warped0 - warped1) + residual
         return Filled(prediction, flow_t0, flow_t1, mask, (level16, level8, level4), hidden)
 

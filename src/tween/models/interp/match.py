@@ -8,11 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tween.ops.warp import forward_splat, pixel_grid
+from tween.ops.warp import forward_splat, pixel_grid, resize_flow
+
+TOKENS = 2304  # 48 x 48: a frame of 768 x 768 at 1/16
 
 
 class Motion(NamedTuple):
-    """One pair at 1/16: displacement in 1/16 px, certainty of the match, splat importance, context of both frames."""
+    """One pair at 1/16: displacement in 1/16 px, certainty of the match, splat importance, context of both frames,
+    and the keys they were matched by."""
 
     v01: Tensor
     v10: Tensor
@@ -22,30 +25,46 @@ class Motion(NamedTuple):
     importance1: Tensor
     context0: Tensor
     context1: Tensor
+    key0: Tensor
+    key1: Tensor
+
+
+def scores(key: Tensor, other: Tensor) -> Tensor:
+    """Similarity `b hw hw` of every position of one frame to every position of the other, fp32; keys `b c h w`."""
+    with torch.autocast(key.device.type, enabled=False):
+        query, keys = (k.float().flatten(2) for k in (key, other))
+        return query.mT @ keys * key.shape[1] ** -0.5
 
 
 def global_match(key: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Displacement by soft-argmax over all positions of the other frame (GMFlow, Xu et al., CVPR 2022, eq. 3-4).
+    """Displacement by soft-argmax in a 7x7 window around the best of all positions of the other frame.
 
-    Written as attention whose values are coordinates, so that a memory-linear kernel serves 4K. Values are padded
-    to the width of the keys: fused kernels want them equal.
+    The window is what lets a network trained on small crops match large frames: the mean over all positions
+    (GMFlow, Xu et al., CVPR 2022) is drawn to the middle of the picture by every diffuse match, the more so the
+    larger the picture. Above `TOKENS` positions the keys are pooled first, which bounds memory at any size.
 
     Args:
         key, other: `b c h w`.
 
     Returns:
-        (displacement `b 2 h w` in pixels of this level, certainty `b 1 h w` in (0, 1]: 1 / (1 + variance)).
+        (displacement `b 2 h w` in pixels of this level, certainty `b 1 h w` in (0, 1]: the window's probability).
     """
-    b, c, h, w = key.shape
-    here = pixel_grid(h, w, key.device)
-    value = torch.cat((here, here.square().sum(1, keepdim=True)), 1).flatten(2).mT
-    value = F.pad(value, (0, c - 3)).expand(b, -1, -1)
+    h, w = key.shape[-2:]
+    if h * w > TOKENS:
+        v, certainty = global_match(
+            F.avg_pool2d(key, 2, ceil_mode=True), F.avg_pool2d(other, 2, ceil_mode=True)
+        )
+        return resize_flow(v, 2)[..., :h, :w], F.interpolate(certainty, scale_factor=2)[..., :h, :w]
     with torch.autocast(key.device.type, enabled=False):
-        query, keys = (k.float().flatten(2).mT for k in (key, other))
-        mean = F.scaled_dot_product_attention(query[:, None], keys[:, None], value[:, None])[:, 0, :, :3]
-    target, square = mean.mT.reshape(b, 3, h, w).split((2, 1), 1)
-    variance = (square - target.square().sum(1, keepdim=True)).clamp_min(0)
-    return target - here, 1 / (1 + variance)
+        probability = scores(key, other).softmax(-1)
+        here = pixel_grid(h, w, key.device).flatten(2)[0]
+        best = here[:, probability.detach().argmax(-1)]  # 2 b q
+        near = ((best[..., None] - here[:, None, None]).abs() <= 3).all(0)
+        probability = probability * near
+        certainty = probability.sum(-1, keepdim=True)
+        target = probability @ here.T / certainty
+    v = target.mT - here
+    return v.unflatten(2, (h, w)), certainty.mT.unflatten(2, (h, w))
 
 
 def motion_at(m: Motion, t: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from tween.losses import census, charbonnier, distillation, laplacian
 from tween.models.interp.fast import FastNet, Filled, Refiner
-from tween.models.interp.match import Motion
-from tween.ops.warp import backward_warp, resize_flow
+from tween.models.interp.match import Motion, scores
+from tween.ops.warp import backward_warp, pixel_grid, resize_flow
 
 
 class Batch(Protocol):
@@ -29,7 +29,7 @@ class Batch(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Weight of each term. Flow terms are in full-size pixels, pictures in [0, 1]."""
+    """Weight of each term. Flow terms are in full-size pixels, pictures in [0, 1], matching in nats."""
 
     laplacian: float = 1.0
     charbonnier: float = 1.0
@@ -38,7 +38,7 @@ class Weights:
     teacher: float = 0.5
     distill: float = 0.01
     flow: float = 0.008
-    match: float = 0.004
+    match: float = 0.01
 
 
 class Teacher(nn.Module):
@@ -77,15 +77,14 @@ def blend(image0: Tensor, image1: Tensor, motion: Tensor, factor: int = 1) -> tu
 
 
 class InterpTask:
-    """One turn: student and teacher together. `compile_` wraps the comparison of pictures, the part of a step
-    that a compiler fuses best; one graph of everything took minutes to build and was no faster."""
+    """One turn: student and teacher together. `compile_` wraps all of a step that runs on the device."""
 
     def __init__(
         self, net: FastNet, weights: Weights | None = None, *, compile_: Callable[[Any], Any] = lambda f: f
     ) -> None:
         self.modules = nn.ModuleDict({"net": net, "teacher": Teacher(net)})
         self.weights = weights or Weights()
-        self._compare = compile_(compare)
+        self._terms = compile_(self.terms)
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
         decay = [p for p in self.modules.parameters() if not getattr(p, "_no_weight_decay", False)]
@@ -96,17 +95,26 @@ class InterpTask:
         return ("main",)
 
     def loss(self, turn: str, batch: Batch, step: int) -> Mapping[str, Tensor]:
+        return self._terms(batch.frames, batch.t, batch.flow, batch.between, batch.known)
+
+    def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
+        """Nothing changes between steps."""
+
+    def terms(
+        self, frames: Tensor, t: Tensor, flow: Tensor, between: Tensor, known: Tensor
+    ) -> dict[str, Tensor]:
+        """Weighted loss terms. Shapes as in `tween.data.clips.Triples`."""
         net, w = self.modules["net"], self.weights
-        image0, truth, image1 = batch.frames.unbind(1)
+        image0, truth, image1 = frames.unbind(1)
         f0, f1 = net.encode(image0), net.encode(image1)
         motion = net.pair(f0, f1)
-        out = net.at(image0, image1, f0, f1, motion, batch.t)
+        out = net.at(image0, image1, f0, f1, motion, t)
         features = [f0.quarter.detach(), f1.quarter.detach(), net.pyramid.quarter_of(truth)]
         taught, lesson = self.modules["teacher"](
-            image0, image1, features, out.levels[2].detach(), out.hidden.detach(), batch.t
+            image0, image1, features, out.levels[2].detach(), out.hidden.detach(), t
         )
         student = torch.cat((out.flow_t0, out.flow_t1), 1)
-        apart, close, census_, teacher, distill = self._compare(
+        apart, close, census_, teacher, distill = compare(
             out.prediction, lesson, truth, student, taught
         )
         return {
@@ -116,12 +124,9 @@ class InterpTask:
             "coarse": w.coarse * _coarse(out, image0, truth, image1),
             "teacher": w.teacher * teacher,
             "distill": w.distill * distill,
-            "flow": w.flow * _flow_error(out, batch.flow, batch.known),
-            "match": w.match * _match_error(motion, batch.between, batch.known),
+            "flow": w.flow * _flow_error(out, flow, known),
+            "match": w.match * _match_error(motion, between, known),
         }
-
-    def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
-        """Nothing changes between steps."""
 
 
 def compare(
@@ -158,8 +163,26 @@ def _flow_error(out: Filled, flow: Tensor, known: Tensor) -> Tensor:
 
 
 def _match_error(motion: Motion, between: Tensor, known: Tensor) -> Tensor:
-    matched = torch.cat((motion.v01, motion.v10), 1) * 16
-    return _epe(matched, F.avg_pool2d(between, 16), known)
+    """Cross-entropy of the matching against where exact flow says each cell went, over cells that stay inside."""
+    small = F.avg_pool2d(between, 16) / 16
+    pairs = ((motion.key0, motion.key1, small[:, :2]), (motion.key1, motion.key0, small[:, 2:]))
+    return sum(_nll(scores(key, other), flow, known) for key, other, flow in pairs) / 2
+
+
+def _nll(score: Tensor, flow: Tensor, known: Tensor) -> Tensor:
+    h, w = flow.shape[-2:]
+    x, y = (pixel_grid(h, w, flow.device) + flow).flatten(2).unbind(1)
+    inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+    x, y = x.clamp(0, w - 1), y.clamp(0, h - 1)
+    log_p = score.log_softmax(-1)
+    total = torch.zeros_like(x)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            cx, cy = (x.floor() + dx).clamp(max=w - 1), (y.floor() + dy).clamp(max=h - 1)
+            share = (1 - (x - x.floor() - dx).abs()) * (1 - (y - y.floor() - dy).abs())
+            total = total - share * log_p.gather(2, (cy * w + cx).long()[..., None])[..., 0]
+    counts = inside * known[:, None]
+    return (total * counts).sum() / counts.sum().clamp_min(1)
 
 
 def _epe(flow: Tensor, truth: Tensor, known: Tensor) -> Tensor:
