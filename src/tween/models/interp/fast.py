@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from tween.models.interp.blocks import LGSBlock
 from tween.models.interp.config import BlockConfig
-from tween.models.interp.match import Motion, global_match, motion_at
+from tween.models.interp.match import Motion, global_match, motion_at, mutual
 from tween.ops.warp import backward_warp, resize_flow
 
 
@@ -46,12 +46,14 @@ class FastConfig:
 
 
 class Features(NamedTuple):
-    """One frame: `b c h w` at 1/4, 1/8, 1/16 and 1/32."""
+    """One frame: `b c h w` at 1/4, 1/8, 1/16 and 1/32 of the size motion is estimated at, and at 1/4 of the frame's
+    own size where that is larger."""
 
     quarter: Tensor
     eighth: Tensor
     sixteenth: Tensor
     last: Tensor
+    finest: Tensor | None = None
 
 
 class Filled(NamedTuple):
@@ -80,8 +82,8 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
 
 
-def full_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Flow `b 4 h w` at 1/4 of the size motion was estimated at, on the grid and in the pixels of `size`."""
+def rescale_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """Flow `b 4 h w` on the grid and in the pixels of `size`."""
     factor = flow.new_tensor((size[1] / flow.shape[-1], size[0] / flow.shape[-2])).repeat(2)
     return resize(flow, size) * factor.view(1, 4, 1, 1)
 
@@ -181,11 +183,16 @@ class FastNet(nn.Module):
         self.synthesis = Synthesis(r4, config.synthesis)
 
     def encode(self, image: Tensor, size: tuple[int, int] | None = None) -> Features:
-        """`b 3 h w` in [0, 1] to its pyramid: once a frame. `size` (h, w), multiples of 32: where motion is to be
-        estimated, if not at the frame's own size."""
-        if size is not None and size != image.shape[-2:]:
-            image = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
-        return self.pyramid(image)
+        """`b 3 h w` in [0, 1] to its pyramid: once a frame.
+
+        Args:
+            size: (h, w), multiples of 32, where motion is to be estimated, if not at the frame's own size. The frame's
+                sides must divide by 4 then, by 32 otherwise.
+        """
+        if size is None or size == image.shape[-2:]:
+            return self.pyramid(image)
+        small = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
+        return self.pyramid(small)._replace(finest=self.pyramid.quarter_of(image))
 
     def pair(self, f0: Features, f1: Features) -> Motion:
         """Displacement between two frames: once a pair."""
@@ -202,6 +209,7 @@ class FastNet(nn.Module):
         importance = self.importance(context).float().clamp(-6, 6).exp()
         v01, certainty0 = self._trusted(key[:n], key[n:])
         v10, certainty1 = self._trusted(key[n:], key[:n])
+        v01, v10 = mutual(v01, v10), mutual(v10, v01)
         halves = (x for both in (importance, context, key) for x in both.split(n))
         return Motion(v01, v10, certainty0, certainty1, *halves)
 
@@ -218,8 +226,11 @@ class FastNet(nn.Module):
         start = torch.cat((flow, torch.zeros_like(flow[:, :1])), 1)
         level16, hidden = self.refine16(self._gather(m.context0, m.context1, start, t, evidence), start)
         level8, hidden = self._finer(self.refine8, f0.eighth, f1.eighth, level16, self.hand8(hidden), t)
-        level4, hidden = self._finer(self.refine4, f0.quarter, f1.quarter, level8, self.hand4(hidden), t)
-        flow_t0, flow_t1 = full_flow(level4[:, :4], image0.shape[-2:]).split(2, 1)
+        handed = self.hand4(hidden)
+        level4, hidden = self._finer(self.refine4, f0.quarter, f1.quarter, level8, handed, t)
+        if f0.finest is not None:
+            level4, hidden = self._again(f0.finest, f1.finest, level4, handed, t)
+        flow_t0, flow_t1 = rescale_flow(level4[:, :4], image0.shape[-2:]).split(2, 1)
         warped0, warped1 = backward_warp(image0, flow_t0), backward_warp(image1, flow_t1)
         logit, residual = self.synthesis(hidden, warped0, warped1)
         mask = torch.sigmoid(logit + resize(level4[:, 4:], logit.shape[-2:]))
@@ -231,10 +242,20 @@ class FastNet(nn.Module):
         f0, f1 = self.encode(image0), self.encode(image1)
         return self.at(image0, image1, f0, f1, self.pair(f0, f1), t)
 
-    def _finer(self, refiner: Refiner, f0: Tensor, f1: Tensor, motion: Tensor, hidden: Tensor, t: Tensor):
+    def _finer(
+        self, refiner: Refiner, f0: Tensor, f1: Tensor, motion: Tensor, hidden: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor]:
         motion = torch.cat((resize_flow(motion[:, :4], 2), F.interpolate(motion[:, 4:], scale_factor=2)), 1)
         hidden = F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False)
         return refiner(self._gather(f0, f1, motion, t, hidden), motion)
+
+    def _again(
+        self, f0: Tensor, f1: Tensor, motion: Tensor, handed: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The last refiner once more, at 1/4 of the frame's own size."""
+        size = f0.shape[-2:]
+        motion = torch.cat((rescale_flow(motion[:, :4], size), resize(motion[:, 4:], size)), 1)
+        return self.refine4(self._gather(f0, f1, motion, t, resize(handed, size)), motion)
 
     @staticmethod
     def _gather(f0: Tensor, f1: Tensor, motion: Tensor, t: Tensor, extra: Tensor) -> list[Tensor]:
