@@ -208,3 +208,16 @@ def test_a_720p_frame_is_converted_quickly():
         best["to"] = min(best["to"], middle - begin)
         best["from"] = min(best["from"], time.thread_time() - middle)
     assert max(best.values()) < 0.015, best
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv410p", "yuv440p", "yuv420p10le", "gray"])
+@pytest.mark.parametrize("location", [1, 2, 3])
+def test_bands_leave_no_trace(pix_fmt, location, monkeypatch):
+    """A picture converted in narrow bands is the picture converted whole, bit for bit."""
+    colour, rgb = Colour(location=location), smooth(59, 34) * 1.4 - 0.2
+    monkeypatch.setattr(chroma, "BAND", 2**30)
+    whole = from_rgb(rgb, pix_fmt, colour)
+    back = to_rgb(whole, colour)
+    monkeypatch.setattr(chroma, "BAND", 1)
+    assert same_planes(whole, from_rgb(rgb, pix_fmt, colour))
+    assert torch.equal(back, to_rgb(whole, colour))

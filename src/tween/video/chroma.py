@@ -10,9 +10,14 @@ identity holds at the borders and for odd lengths too:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import cv2
 import numpy as np
 
 Planes = np.ndarray
+REACH = 2  # chroma rows beside it that a row depends on, up and down, even where `up` doubles twice
+BAND = 2**17  # pixels worked on at once, so that what is made on the way stays in a core's cache
 
 
 def up(planes: Planes, height: int, width: int, *, cosited: tuple[bool, bool]) -> Planes:
@@ -32,64 +37,96 @@ def down(planes: Planes, height: int, width: int, *, cosited: tuple[bool, bool])
     return planes
 
 
+def bands(height: int, width: int, chroma_height: int) -> Iterator[tuple[slice, slice, slice, slice]]:
+    """Bands of a picture that can be brought up or down one by one, with the same result.
+
+    Yields four slices of rows: `near`, the chroma rows that a band needs; `wide`, the luma rows of these;
+    `rows`, the luma rows of the band itself; `own`, where its chroma rows lie within `near`.
+    """
+    step = -(-height // chroma_height)
+    count = max(1, BAND // (width * step))
+    for begin in range(0, chroma_height, count):
+        end = min(begin + count, chroma_height)
+        low, high = max(begin - REACH, 0), min(end + REACH, chroma_height)
+        wide = slice(step * low, min(step * high, height))
+        rows = slice(step * begin, min(step * end, height))
+        yield slice(low, high), wide, rows, slice(begin - low, end - low)
+
+
+def _up_cosited(x: Planes, size: int, axis: int) -> Planes:
+    odd = x + _after(x, axis)
+    odd *= 0.5
+    return _woven(x, odd, size, axis)
+
+
+def _up_centred(x: Planes, size: int, axis: int) -> Planes:
+    slope = _after(x, axis) - _before(x, axis)
+    slope *= 0.125
+    if size < 2 * x.shape[axis]:  # the last stands for a single luma sample: nothing to share out
+        slope[_at(axis, -1, None)] = 0
+    return _woven(x - slope, x + slope, size, axis)
+
+
+def _down_centred(x: Planes, axis: int) -> Planes:
+    even, odd = _parted(x, axis)
+    mean = even + odd
+    mean *= 0.5
+    return mean
+
+
+def _down_cosited(x: Planes, axis: int) -> Planes:
+    even, odd = _parted(x, axis)
+    line = even + _after(even, axis)
+    line *= 0.5
+    detail = odd - line
+    detail *= 0.25
+    if x.shape[axis] % 2 and x.shape[axis] > 1:
+        detail[_at(axis, -1, None)] = detail[_at(axis, -2, -1)]
+    out = even + detail
+    out += _before(detail, axis)
+    return out
+
+
 def _at(axis: int, start: int | None, stop: int | None, step: int | None = None) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(start, stop, step),)
 
 
-def _grown(x: Planes, size: int, axis: int) -> Planes:
-    return np.empty((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype)
+def _after(x: Planes, axis: int) -> Planes:
+    """Each sample's next along an axis, the last one's being itself.
 
-
-def _up_cosited(x: Planes, size: int, axis: int) -> Planes:
-    out = _grown(x, size, axis)
-    out[_at(axis, 0, None, 2)] = x
-    odd = out[_at(axis, 1, None, 2)]
-    between = x.shape[axis] - 1
-    np.add(x[_at(axis, None, -1)], x[_at(axis, 1, None)], out=odd[_at(axis, None, between)])
-    odd[_at(axis, None, between)] *= 0.5
-    odd[_at(axis, between, None)] = x[_at(axis, between, between + odd.shape[axis] - between)]
+    The shift goes over the whole memory at once, which is several times faster than row by row.
+    """
+    x = np.ascontiguousarray(x)
+    out, stride = np.empty_like(x), x.shape[2] if axis == 1 else 1
+    out.reshape(-1)[:-stride] = x.reshape(-1)[stride:]
+    out[_at(axis, -1, None)] = x[_at(axis, -1, None)]
     return out
 
 
-def _up_centred(x: Planes, size: int, axis: int) -> Planes:
-    out = _grown(x, size, axis)
-    paired = size // 2
-    slope = np.empty_like(x)  # an eighth of the difference of the neighbours, the border repeated
-    np.subtract(x[_at(axis, 2, None)], x[_at(axis, None, -2)], out=slope[_at(axis, 1, -1)])
-    slope[_at(axis, 0, 1)] = x[_at(axis, 1, 2)] - x[_at(axis, 0, 1)] if x.shape[axis] > 1 else 0
-    slope[_at(axis, -1, None)] = x[_at(axis, -1, None)] - x[_at(axis, -2, -1)] if x.shape[axis] > 1 else 0
-    slope *= 0.125
-    slope[_at(axis, paired, None)] = (
-        0  # an odd last sample stands for a single luma sample: nothing to share out
-    )
-    np.subtract(x, slope, out=out[_at(axis, 0, None, 2)])
-    np.add(x[_at(axis, None, paired)], slope[_at(axis, None, paired)], out=out[_at(axis, 1, None, 2)])
+def _before(x: Planes, axis: int) -> Planes:
+    """Each sample's last along an axis, the first one's being itself."""
+    x = np.ascontiguousarray(x)
+    out, stride = np.empty_like(x), x.shape[2] if axis == 1 else 1
+    out.reshape(-1)[stride:] = x.reshape(-1)[:-stride]
+    out[_at(axis, 0, 1)] = x[_at(axis, 0, 1)]
     return out
 
 
-def _down_centred(x: Planes, axis: int) -> Planes:
-    out = x[_at(axis, 0, None, 2)].copy()
-    odd = x[_at(axis, 1, None, 2)]
-    mean = out[_at(axis, None, odd.shape[axis])]
-    mean += odd
-    mean *= 0.5
-    return out
+def _woven(even: Planes, odd: Planes, size: int, axis: int) -> Planes:
+    """The first `size` of even and odd samples in turns along an axis. OpenCV does it along rows several times
+    faster than strided slices do."""
+    c, h, w = even.shape
+    if axis == 2:
+        return cv2.merge([even.reshape(c * h, w), odd.reshape(c * h, w)]).reshape(c, h, 2 * w)[..., :size]
+    return np.stack([even, odd], 2).reshape(c, 2 * h, w)[:, :size]
 
 
-def _down_cosited(x: Planes, axis: int) -> Planes:
-    out = x[_at(axis, 0, None, 2)].copy()
-    detail = x[_at(axis, 1, None, 2)].copy()  # what the line between the even neighbours misses
-    n, between = out.shape[axis], out.shape[axis] - 1
-    if not detail.shape[axis]:
-        return out
-    line = out[_at(axis, None, -1)] + out[_at(axis, 1, None)]
-    line *= 0.5
-    detail[_at(axis, None, between)] -= line
-    detail[_at(axis, between, None)] -= out[_at(axis, between, between + detail.shape[axis] - between)]
-    detail *= 0.25
-    out[_at(axis, None, detail.shape[axis])] += detail
-    out[_at(axis, 1, None)] += detail[_at(axis, None, n - 1)]
-    out[_at(axis, 0, 1)] += detail[_at(axis, 0, 1)]
-    if detail.shape[axis] < n:
-        out[_at(axis, -1, None)] += detail[_at(axis, -1, None)]
-    return out
+def _parted(x: Planes, axis: int) -> tuple[Planes, Planes]:
+    """The even and the odd samples along an axis, as many of both: the last is repeated where an odd one lacks."""
+    if x.shape[axis] % 2:
+        x = np.concatenate([x, x[_at(axis, -1, None)]], axis)
+    if axis == 1:
+        return x[:, 0::2], x[:, 1::2]
+    c, h, w = x.shape
+    even, odd = cv2.split(np.ascontiguousarray(x).reshape(c * h, w // 2, 2))
+    return even.reshape(c, h, -1), odd.reshape(c, h, -1)

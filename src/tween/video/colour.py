@@ -77,10 +77,9 @@ def to_rgb(frame: av.VideoFrame, colour: Colour) -> Tensor:
         rgb[:3] /= full
     elif layout.grey:
         scale, offset = _luma_code(colour.range, layout.bits)
-        rgb[:3] = (planes[0] - offset) / scale
+        rgb[:3] = ((planes[0] - offset) / scale).clip(0, 1)
     else:
         _yuv_to_rgb(planes, layout, colour, rgb)
-    np.clip(rgb[:3], 0, 1, out=rgb[:3])
     if layout.alpha:
         rgb[3] = planes[-1] / full
     return torch.from_numpy(rgb)
@@ -88,19 +87,19 @@ def to_rgb(frame: av.VideoFrame, colour: Colour) -> Tensor:
 
 def from_rgb(rgb: Tensor, pix_fmt: str, colour: Colour) -> av.VideoFrame:
     """A frame of format `pix_fmt` from RGB `c h w`; values outside [0, 1] are clamped. Missing alpha is opaque."""
-    pixels = rgb.detach().to("cpu", torch.float32).numpy().clip(0, 1)
+    pixels = rgb.detach().to("cpu", torch.float32).numpy()
     height, width = pixels.shape[-2:]
     layout = Layout.of(pix_fmt)
     colour = colour.assumed(layout, height)
     full = 2**layout.bits - 1
     if layout.rgb:
-        planes = [pixels[c] * np.float32(full) for c in (1, 2, 0)]
+        planes = [_codes(pixels[c] * np.float32(full), full) for c in (1, 2, 0)]
     else:
         planes = _rgb_to_yuv(pixels[:3], layout, colour)
     if layout.alpha:
         alpha = pixels[3] if len(pixels) == 4 else np.ones((height, width), np.float32)
-        planes.append(alpha * np.float32(full))
-    return frame_of([_codes(plane, full) for plane in planes], width, height, layout)
+        planes.append(_codes(alpha * np.float32(full), full))
+    return frame_of(planes, width, height, layout)
 
 
 def _yuv_to_rgb(planes: list[np.ndarray], layout: Layout, colour: Colour, rgb: np.ndarray) -> None:
@@ -109,30 +108,41 @@ def _yuv_to_rgb(planes: list[np.ndarray], layout: Layout, colour: Colour, rgb: n
     inverse = np.linalg.inv(matrix(colour.matrix))  # columns: what Y, Cb and Cr add to R, G, B
     y_scale, y_offset = _luma_code(colour.range, layout.bits)
     c_scale, c_offset = _chroma_code(colour.range, layout.bits)
-    both = np.stack(planes[1:3]).astype(np.float32)
-    both -= c_offset
-    small = _mix(inverse[:, 1:] / c_scale, both)
-    y = planes[0].astype(np.float32)
-    y -= y_offset
-    y *= np.float32(1 / y_scale)
-    large = chroma.up(small, height, width, cosited=cosited(colour.location))
-    np.add(large, y, out=rgb[:3])
+    for near, wide, rows, _ in chroma.bands(height, width, len(planes[1])):
+        both = np.stack([plane[near] for plane in planes[1:3]]).astype(np.float32)
+        both -= c_offset
+        small = _mix(inverse[:, 1:] / c_scale, both)
+        y = planes[0][rows].astype(np.float32)
+        y -= y_offset
+        y *= np.float32(1 / y_scale)
+        large = chroma.up(small, wide.stop - wide.start, width, cosited=cosited(colour.location))
+        large = large[:, rows.start - wide.start : rows.stop - wide.start]
+        large += y
+        np.clip(large, 0, 1, out=rgb[:3, rows])
 
 
 def _rgb_to_yuv(rgb: np.ndarray, layout: Layout, colour: Colour) -> list[np.ndarray]:
-    """Code values, not yet rounded, of Y, Cb and Cr (Y alone for grey)."""
+    """Code values of Y, Cb and Cr (Y alone for grey) of RGB `3 h w`, which is clamped to [0, 1]."""
     _, height, width = rgb.shape
+    full = 2**layout.bits - 1
+    size = (height, 1) if layout.grey else layout.chroma_size(height, width)
     forward = matrix(colour.matrix)
     y_scale, y_offset = _luma_code(colour.range, layout.bits)
-    luma = _mix(y_scale * forward[:1], rgb)[0]
-    luma += y_offset
-    if layout.grey:
-        return [luma]
     c_scale, c_offset = _chroma_code(colour.range, layout.bits)
-    small = chroma.down(rgb, *layout.chroma_size(height, width), cosited=cosited(colour.location))
-    both = _mix(c_scale * forward[1:], small)
-    both += c_offset
-    return [luma, *both]
+    bands = []
+    for _, wide, rows, own in chroma.bands(height, width, size[0]):
+        pixels = rgb[:, wide].clip(0, 1)
+        luma = _mix(y_scale * forward[:1], pixels[:, rows.start - wide.start : rows.stop - wide.start])
+        luma += y_offset
+        band = [_codes(luma[0], full)]
+        if not layout.grey:
+            near = -(-(wide.stop - wide.start) // -(-height // size[0]))
+            small = chroma.down(pixels, near, size[1], cosited=cosited(colour.location))[:, own]
+            both = _mix(c_scale * forward[1:], small)
+            both += c_offset
+            band.extend(_codes(both, full))
+        bands.append(band)
+    return [np.concatenate(parts) for parts in zip(*bands, strict=True)]
 
 
 def _mix(weights: np.ndarray, planes: np.ndarray) -> np.ndarray:
@@ -173,7 +183,7 @@ def _pair(scale: float, offset: float) -> tuple[np.float32, np.float32]:
 
 
 def _codes(plane: np.ndarray, full: int) -> np.ndarray:
-    """Rounded to whole code values, uint8 or uint16."""
-    rounded = np.rint(plane)
-    np.clip(rounded, 0, full, out=rounded)
-    return rounded.astype(np.uint8 if full < 256 else np.uint16)
+    """Rounded to whole code values, uint8 or uint16. The plane itself is written over."""
+    np.rint(plane, out=plane)
+    np.clip(plane, 0, full, out=plane)
+    return plane.astype(np.uint8 if full < 256 else np.uint16)
