@@ -1,0 +1,112 @@
+"""What the README says to type works, and its tables are what was measured."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bench import report
+from tween.cli.main import COMMANDS, main
+from tween.cli.train import parser
+from tween.zoo import ZOO
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/tween/**/*.md")]
+UNMEASURED = "*Not measured yet.*"
+
+
+def blocks(language: str) -> list[str]:
+    """Fenced blocks of the README."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+LINES = [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
+TWEEN = [line[1:] for line in LINES if line[0] == "tween"]
+TRAIN = [line for line in TWEEN if line[0] == "train"]
+
+
+@pytest.fixture(scope="module")
+def folder(shared, tmp_path_factory):
+    """A phone's clip, a GIF, numbered stills and triplets, as the README's commands name them."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copy(shared / "videos" / "short_36frames_320x240_audio.mp4", folder / "phone.mp4")
+    shutil.copy(shared / "videos" / "gif_newtonscradle.gif", folder / "loop.gif")
+    scene = next(path for path in sorted((shared / "val" / "davis30").iterdir()) if path.is_dir())
+    shutil.copytree(scene, folder / "triplets" / scene.name)
+    (folder / "stills").mkdir()
+    for number in (1, 2, 3):
+        still = Image.open(scene / f"im{number}.webp").convert("RGB")
+        still.save(folder / "stills" / f"{number:03}.png")
+    Image.open(folder / "stills" / "001.png").save(folder / "a.png")
+    Image.open(folder / "stills" / "003.png").save(folder / "b.png")
+    return folder
+
+
+def test_every_command_works_in_the_order_it_is_read(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    for line in TWEEN:
+        if line[0] == "train" or "--help" in line:
+            continue
+        code = main(line)
+        said = capsys.readouterr()
+        assert code == 0, f"tween {shlex.join(line)}\n{said.out}{said.err}"
+        if "-o" in line:
+            assert (folder / line[line.index("-o") + 1]).stat().st_size > 1000
+
+
+def test_the_training_command_is_understood():
+    assert TRAIN
+    for line in TRAIN:
+        parser().parse_args(line[1:])
+
+
+def test_every_command_is_shown():
+    assert {line[0] for line in TWEEN} == set(COMMANDS)
+
+
+def test_every_make_target_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    named = {line[1] for line in LINES if line[0] == "make"}
+    assert named
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in named)
+
+
+@pytest.mark.parametrize("code", blocks("python"), ids=range(len(blocks("python"))))
+def test_the_library_example_runs(code, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    if "half" in names:
+        assert names["half"].size == names["a"].size
+        assert Path("half.png").stat().st_size > 1000
+    elif "frames" in names:
+        times = [time for time, _ in names["frames"]]
+        assert len(times) > 4
+        assert times == sorted(set(times))
+    else:
+        assert names["frame"].shape[0] == 3
+
+
+def test_tables_are_what_was_measured():
+    assert report.fill(README) == README, "run python -m bench.report"
+
+
+def test_no_table_without_a_measurement():
+    tables = re.findall(r"<!-- bench:(\w+) -->\n(.*?)\n<!-- /bench -->", README, re.DOTALL)
+    assert len(tables) == README.count("<!-- bench:") > 0
+    assert {name for name, body in tables if body != UNMEASURED and report.table(name) is None} == set()
+
+
+def test_the_size_of_the_network_is_said_right():
+    assert f"{ZOO['fast'].params:,} parameters" in README
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(document):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text())
+    lost = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert lost == [] or lost == ["docs/figures/side_by_side.png"]
