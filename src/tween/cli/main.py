@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import sys
 import traceback
 from importlib import import_module
@@ -42,6 +44,7 @@ def _run(command: str, argv: list[str]) -> int:
     # Spinning threads make small operations many times slower on few cores; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    _keep_pages()
     from tween.core import TweenError
 
     try:
@@ -59,6 +62,16 @@ def _run(command: str, argv: list[str]) -> int:
         where = f"{os.path.basename(at.filename)}:{at.lineno}"
         print(f"tween: a bug: {type(error).__name__} at {where}: {error}; please report it", file=sys.stderr)
         return 1
+
+
+def _keep_pages() -> None:
+    """Let glibc keep freed memory for the next frame: it gives every large block back to the system at once, and
+    taking all its pages anew costs about a fifth of a frame's time on a CPU. Other C libraries stay as they are."""
+    trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        for option in (mmap_threshold, trim_threshold):
+            mallopt(option, 2**30)
 
 
 def _fail(message: str) -> int:
