@@ -8,6 +8,7 @@ depends on t, so many t of one pair share the rest.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -77,9 +78,18 @@ def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1), nn.LeakyReLU(0.1, inplace=True))
 
 
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+def beside(parts: list[Tensor]) -> Tensor:
+    """Channels of `parts` one after another, laid out as convolutions want them: their own conversion is slower."""
+    return torch.cat(parts, 1).contiguous(memory_format=torch.channels_last)
+
+
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """Bilinear, to `size` (h, w)."""
-    return x if x.shape[-2:] == size else F.interpolate(x, size, mode="bilinear", align_corners=False)
+    return (
+        x
+        if list(x.shape[-2:]) == list(size)
+        else F.interpolate(x, size, mode="bilinear", align_corners=False)
+    )
 
 
 def rescale_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
@@ -129,7 +139,7 @@ class Refiner(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, inputs: list[Tensor], motion: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.first(torch.cat([i.to(inputs[0].dtype) for i in inputs], 1))
+        x = self.first(beside([i.to(inputs[0].dtype) for i in inputs]))
         x = x + self.body(x)
         return motion + self.head(x).to(motion.dtype), x
 
@@ -148,9 +158,9 @@ class Synthesis(nn.Module):
 
     def forward(self, hidden: Tensor, warped0: Tensor, warped1: Tensor) -> tuple[Tensor, Tensor]:
         """Mask logit `b 1 h w` and residual `b 3 h w`."""
-        frames = F.pixel_unshuffle(torch.cat((warped0, warped1), 1) - 0.5, 2)
-        hidden = resize(self.lift(hidden), frames.shape[-2:])
-        x = self.first(torch.cat((hidden, frames.to(hidden.dtype)), 1))
+        frames = torch.cat((warped0, warped1), 1).sub_(0.5).to(hidden.dtype)
+        hidden = resize(self.lift(hidden), [side // 2 for side in frames.shape[-2:]])
+        x = self.first(beside([hidden, F.pixel_unshuffle(frames, 2)]))
         out = self.head(x + self.body(x)).float()
         return out[:, :1], out[:, 1:]
 
