@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def run(argv: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Train; 0 when the run was saved."""
     args = vars(parser().parse_args(argv))
     from tween.engine.loop import train

@@ -64,8 +64,18 @@ class Windows:
     def build(shots: Sequence[Shot], first: Sequence[int], *, pixels: float, device: torch.device) -> Windows:
         """`first[i]` is where shot i begins in the store; `pixels` bounds the mean motion of a triple.
 
-        Shots that move little are drawn less: a triple of identical frames teaches nothing.
+        Shots that move little are drawn less: a triple of identical frames teaches nothing. Shots of fewer than three
+        frames hold no triple and are left out.
+
+        Raises:
+            TweenError: if no shot is left.
         """
+        long = [(shot, begin) for shot, begin in zip(shots, first, strict=True) if shot.count >= 3]
+        if not long:
+            raise TweenError(
+                "a triple needs a shot of three frames or more, but there is none; add longer clips"
+            )
+        shots, first = zip(*long, strict=True)
         flow = torch.tensor([max(s.flow, 0.3) for s in shots])
         count = torch.tensor([s.count for s in shots])
         reach = (pixels / flow).floor().clamp(2, 12).long()
@@ -102,6 +112,7 @@ class Triples:
 
 
 def uniform(n: int, low: float, high: float, g: torch.Generator) -> Tensor:
+    """`n` draws from [low, high), on the generator's device."""
     return torch.rand(n, generator=g, device=g.device) * (high - low) + low
 
 

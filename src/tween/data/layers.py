@@ -30,7 +30,7 @@ class Course(NamedTuple):
     turn: Tensor
     growth: Tensor
 
-    def place(self, s: Tensor) -> View:
+    def place(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Centre `n k 2`, angle and scale `n k` at time `s` (`n`)."""
         s = s[:, None]
         swing = (s - 0.5).square()[..., None] - 0.25  # zero at both ends: the bend is all between
@@ -158,7 +158,7 @@ def layer_triples(
     view0, view1, view = (render(store, course, look, s, size) for s in (zero, one, t))
 
     def flow(source: View, *times: Tensor) -> Tensor:
-        return torch.cat([_displacement(course, source, s) for s in times], 1)
+        return torch.cat([displacement(course, source, s) for s in times], 1)
 
     frames = torch.stack((view0.picture, view.picture, view1.picture), 1)
     return Triples(
@@ -170,7 +170,7 @@ def layer_triples(
     )
 
 
-def _displacement(course: Course, view: View, s: Tensor) -> Tensor:
+def displacement(course: Course, view: View, s: Tensor) -> Tensor:
     """Where what is seen in `view` lies at time `s`, minus where it is: flow `n 2 h w`."""
     _, seen, m = view
     there = to_picture(course, s, m).gather(1, seen[:, None, ..., None].expand(-1, 1, -1, -1, 2))[:, 0]

@@ -36,9 +36,7 @@ class FrameStore:
         for clip, (n, levels) in zip(clips, shapes, strict=True):
             begin = []
             for array, (h, w) in zip((clip, halve(clip)), levels, strict=True):
-                pixels[end : end + n * h * w] = _word(
-                    torch.from_numpy(np.array(array)).to(device)
-                )
+                pixels[end : end + n * h * w] = _word(torch.from_numpy(np.array(array)).to(device))
                 begin.append(end + torch.arange(n) * (h * w))
                 end += n * h * w
             offsets.append(torch.stack(begin))
@@ -66,19 +64,18 @@ def sample(store: FrameStore, frame: Tensor, position: Tensor, zoom: Tensor) -> 
     """
     level = (zoom < 0.7).long()
     offset = store.offset[level, frame][..., None, None]
-    height, width = store.size[level, frame].unbind(-1)
-    shrink = 1.0 - 0.5 * level.float()
-    x = _mirror((position[..., 0] + 0.5) * shrink[..., None, None] - 0.5, width[..., None, None])
-    y = _mirror((position[..., 1] + 0.5) * shrink[..., None, None] - 0.5, height[..., None, None])
+    height, width = store.size[level, frame][..., None, None].unbind(-3)
+    shrink_y, shrink_x = (store.size[level, frame] / store.size[0, frame])[..., None, None].unbind(-3)
+    x = _mirror((position[..., 0] + 0.5) * shrink_x - 0.5, width)
+    y = _mirror((position[..., 1] + 0.5) * shrink_y - 0.5, height)
     x0, y0 = x.floor(), y.floor()
     fx, fy = (x - x0)[..., None], (y - y0)[..., None]
     x0, y0 = x0.long(), y0.long()
-    x1 = torch.minimum(x0 + 1, width[..., None, None] - 1)
-    y1 = torch.minimum(y0 + 1, height[..., None, None] - 1)
+    x1, y1 = torch.minimum(x0 + 1, width - 1), torch.minimum(y0 + 1, height - 1)
     shift = torch.tensor((0, 8, 16), dtype=torch.int32, device=frame.device)
 
     def tap(ty: Tensor, tx: Tensor) -> Tensor:
-        word = store.pixels[offset + ty * width[..., None, None] + tx]
+        word = store.pixels[offset + ty * width + tx]
         return (word[..., None] >> shift & 255).float()
 
     top = tap(y0, x0) * (1 - fx) + tap(y0, x1) * fx

@@ -50,13 +50,16 @@ def pack(paths: list[Path], folder: Path, lines: int, workers: int) -> list[Path
     """Decode each path to `folder/NAME.npy` where that is missing; returns the array files in the order of `paths`.
 
     Photos are clips of one frame. A file appears only when it is whole.
+
+    Raises:
+        TweenError: if a path is neither a video nor a picture.
     """
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / f"{path.parent.name}_{path.name}.npy" for path in paths]
-    with ProcessPoolExecutor(workers) as pool:
-        todo = [(p, t, lines) for p, t in zip(paths, targets, strict=True) if not t.exists()]
-        for _ in pool.map(_pack_one, *zip(*todo, strict=True)) if todo else []:
-            pass
+    todo = [(p, t, lines) for p, t in zip(paths, targets, strict=True) if not t.exists()]
+    if todo:
+        with ProcessPoolExecutor(workers) as pool:
+            list(pool.map(_pack_one, *zip(*todo, strict=True)))
     return targets
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from tween.models.interp.config import NetConfig, with_block
+from tween.models.interp.config import BlockConfig, NetConfig, with_block
+from tween.models.interp.fast import FastConfig, FastNet
 
 TOY = NetConfig(width=16, depths=(1, 2, 1), flow_widths=(8, 8, 8), context_width=8, scale_list=(2, 1, 1))
 TOY = with_block(TOY, headdim=16, d_state=8, chunk=16, drop_path=0.0)
@@ -18,3 +19,25 @@ def frames(
     g = torch.Generator().manual_seed(seed)
     t = torch.linspace(0.25, 0.75, b)
     return torch.rand(b, 3, h, w, generator=g), torch.rand(b, 3, h, w, generator=g), t
+
+
+TOY_FAST = FastConfig(
+    pyramid=(8, 8, 16, 16),
+    key=8,
+    refine=(16, 8, 8),
+    hidden=(8, 8),
+    depth=(1, 1, 1),
+    synthesis=8,
+    area=96 * 128,
+    block=BlockConfig(headdim=16, d_state=8, chunk=16),
+)
+
+
+def fast_net(seed: int = 0) -> FastNet:
+    """A small `fast` whose heads are not zero, as they are at the start of training."""
+    torch.manual_seed(seed)
+    net = FastNet(TOY_FAST)
+    for name, p in net.named_parameters():
+        if "head" in name and p.ndim > 1:
+            torch.nn.init.normal_(p, std=0.02)
+    return net.eval()

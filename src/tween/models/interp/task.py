@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tween.losses import census, charbonnier, distillation, laplacian
+from tween.losses import census, charbonnier, distillation, flow_epe, laplacian
 from tween.models.interp.fast import FastNet, Filled, Refiner
 from tween.models.interp.match import Motion, scores
 from tween.ops.warp import backward_warp, pixel_grid, resize_flow
@@ -114,9 +114,7 @@ class InterpTask:
             image0, image1, features, out.levels[2].detach(), out.hidden.detach(), t
         )
         student = torch.cat((out.flow_t0, out.flow_t1), 1)
-        apart, close, census_, teacher, distill = compare(
-            out.prediction, lesson, truth, student, taught
-        )
+        apart, close, census_, teacher, distill = compare(out.prediction, lesson, truth, student, taught)
         return {
             "laplacian": w.laplacian * apart,
             "charbonnier": w.charbonnier * close,
@@ -124,8 +122,8 @@ class InterpTask:
             "coarse": w.coarse * _coarse(out, image0, truth, image1),
             "teacher": w.teacher * teacher,
             "distill": w.distill * distill,
-            "flow": w.flow * _flow_error(out, flow, known),
-            "match": w.match * _match_error(motion, between, known),
+            "flow": w.flow * flow_error(out, flow, known),
+            "match": w.match * match_error(motion, between, known),
         }
 
 
@@ -154,15 +152,17 @@ def _coarse(out: Filled, image0: Tensor, truth: Tensor, image1: Tensor) -> Tenso
     return total
 
 
-def _flow_error(out: Filled, flow: Tensor, known: Tensor) -> Tensor:
+def flow_error(out: Filled, flow: Tensor, known: Tensor) -> Tensor:
     """End-point error of every level against exact flow, in full-size pixels, meaned over the known samples."""
     total = torch.zeros((), device=flow.device)
     for level, factor in zip(out.levels, (16, 8, 4), strict=True):
-        total = total + _epe(level[:, :4] * factor, F.avg_pool2d(flow, factor), known)
+        truth = F.avg_pool2d(flow, factor)
+        valid = known.view(-1, 1, 1, 1).expand_as(truth[:, :1])
+        total = total + flow_epe(level[:, :4] * factor, truth, valid, eps=0.1)
     return total
 
 
-def _match_error(motion: Motion, between: Tensor, known: Tensor) -> Tensor:
+def match_error(motion: Motion, between: Tensor, known: Tensor) -> Tensor:
     """Cross-entropy of the matching against where exact flow says each cell went, over cells that stay inside."""
     small = F.avg_pool2d(between, 16) / 16
     pairs = ((motion.key0, motion.key1, small[:, :2]), (motion.key1, motion.key0, small[:, 2:]))
@@ -183,9 +183,3 @@ def _nll(score: Tensor, flow: Tensor, known: Tensor) -> Tensor:
             total = total - share * log_p.gather(2, (cy * w + cx).long()[..., None])[..., 0]
     counts = inside * known[:, None]
     return (total * counts).sum() / counts.sum().clamp_min(1)
-
-
-def _epe(flow: Tensor, truth: Tensor, known: Tensor) -> Tensor:
-    difference = (flow.float() - truth).unflatten(1, (-1, 2))
-    error = (difference.square().sum(2) + 1e-2).sqrt().mean((1, 2, 3))
-    return (error * known).sum() / known.sum().clamp_min(1)
