@@ -38,6 +38,7 @@ def frames(
     stop: Number | None = None,
     scene: Scene = "hold",
     retime: bool = False,
+    input_rate: Number | None = None,
     on: Callable[[Note], None] = lambda note: None,
 ) -> Iterator[tuple[Fraction, Tensor]]:
     """The frames of a video at another rate: (exact time in seconds, RGB `c h w` float in [0, 1]).
@@ -55,13 +56,22 @@ def frames(
         start, stop: seconds after the first frame.
         scene: at cuts `hold` the last frame, `blend`, or `off`.
         retime: whether duplicate frames are replaced by motion.
+        input_rate: frames a second of an image sequence, which has none of its own (default 25).
         on: is told what a user should know, such as a step down when memory runs out.
 
     Raises:
         TweenError: on input that cannot be read or a wish that cannot be met.
     """
     wish = request(
-        path, fps=fps, factor=factor, slowmo=slowmo, start=start, stop=stop, scene=scene, retime=retime
+        path,
+        fps=fps,
+        factor=factor,
+        slowmo=slowmo,
+        start=start,
+        stop=stop,
+        scene=scene,
+        retime=retime,
+        input_rate=input_rate,
     )
     device = pick_device(device)
     filler, fallbacks = open_model(model, device=device, precision=precision, scale=scale)
@@ -84,6 +94,7 @@ def request(
     stop: Number | None = None,
     scene: Scene = "hold",
     retime: bool = False,
+    input_rate: Number | None = None,
     info: VideoInfo | None = None,
 ) -> Request:
     """What is wanted of a video, checked against it.
@@ -91,12 +102,14 @@ def request(
     Args:
         fps: frames a second of the output. factor: the same as a multiple of the source's rate (default 2).
         slowmo: how many times slower; alone it keeps the source's rate.
+        input_rate: frames a second of an image sequence.
         info: of the source, if it has been probed already.
 
     Raises:
         TweenError: if `fps` and `factor` are both given, one is not positive, or fewer frames would come out.
     """
-    info = info or probe(path)
+    own = None if input_rate is None else _positive(input_rate, "input rate")
+    info = info or probe(path, rate=own)
     if fps is not None and factor is not None:
         raise TweenError("expected one of fps and factor, but got both; leave one out")
     slow = _positive(slowmo, "slowmo") if slowmo is not None else Fraction(1)
@@ -116,7 +129,16 @@ def request(
     begin, end = (None if x is None else exact(x, what) for x, what in ((start, "start"), (stop, "stop")))
     if (begin is not None and begin < 0) or (end is not None and end <= (begin or 0)):
         raise TweenError(f"start and stop should be 0 <= start < stop seconds, but got {start} and {stop}")
-    return Request(path=path, fps=rate, stretch=slow, start=begin, stop=end, scene=scene, retime=retime)
+    return Request(
+        path=path,
+        fps=rate,
+        stretch=slow,
+        start=begin,
+        stop=end,
+        scene=scene,
+        retime=retime,
+        input_rate=own,
+    )
 
 
 def between(

@@ -10,13 +10,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from tests.infer import videos
+from tests.video.clips import info, moving
 from tween.cli.interpolate import seconds
 from tween.cli.main import main
 from tween.core import TweenError
+from tween.video.read import open_reader
+from tween.video.write import open_writer
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +237,42 @@ def test_seconds():
     assert seconds(None, "--ss") is None
     with pytest.raises(TweenError):
         seconds("a:b", "--ss")
+
+
+@pytest.mark.parametrize(("bits", "worst"), [(8, 0.51 / 255), (16, 0.51 / 65535)])
+def test_images_out_and_in_again(capsys, tmp_path, bits, worst):
+    """A made folder of images, at its own rate, to a folder that is not there yet; then those to a video."""
+    frames = list(moving(6))
+    with open_writer(tmp_path / "in", info=info(bits=bits), rate=Fraction(24)) as writer:
+        for frame in frames:
+            writer.write(frame)
+    pattern = tmp_path / "new/%05d.png"
+    flags = ["--input-rate", "24", "--factor", "2", "--scene", "off"]
+    code, _, err = run(capsys, tmp_path / "in", "-o", pattern, *flags)
+    assert code == 0, err
+    assert sorted(file.name for file in (tmp_path / "new").iterdir()) == [
+        f"{i:05d}.png" for i in range(1, 13)
+    ]
+    with open_reader(pattern, rate=Fraction(48)) as reader:
+        made = list(reader)
+        assert reader.info.bits == bits
+    for a, b in zip(frames, made[::2], strict=True):
+        assert float((a.rgb - b.rgb).abs().max()) <= worst
+    between = (frames[0].rgb + frames[1].rgb) / 2
+    assert float((made[1].rgb - between).abs().max()) <= 2 * worst
+    code, _, err = run(capsys, pattern, "-o", tmp_path / "out.mp4", "--input-rate", "48", "--fps", "96")
+    assert code == 0, err
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert (video.streams.video[0].average_rate, video.streams.video[0].frames) == (96, 24)
+        assert video.streams.video[0].duration * video.streams.video[0].time_base == Fraction(1, 4)
+
+
+def test_an_input_rate_is_for_images(capsys, source, tmp_path):
+    out = tmp_path / "out.mp4"
+    assert "image sequences" in refuse(capsys, tmp_path, source, "-o", out, "--input-rate", "24")
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((8, 8, 3), np.uint8))
+    assert "above 0" in refuse(capsys, tmp_path, tmp_path / "%d.png", "-o", out, "--input-rate", "0")
+
+
+def test_images_into_a_folder_of_a_folder_that_is_not_there(capsys, source, tmp_path):
+    assert "no such" in refuse(capsys, tmp_path, source, "-o", tmp_path / "no such/folder/%d.png")

@@ -391,3 +391,16 @@ def test_memory_stays_flat_over_ten_thousand_frames(tmp_path):
                 held.append(resident())
     assert i == 9999
     assert held[-1] - held[1] < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "told"),
+    [("a.mp4", "libsvtav1", 2), ("a.mkv", "libx264", 2), ("a.webm", "libvpx-vp9", 1), ("a.webm", "libsvtav1", 1),
+    ("a.mkv", "ffv1", 1)],
+)  # fmt: skip
+def test_a_lost_pixel_shape_is_told(name, codec, told, tmp_path):
+    with open_writer(tmp_path / name, info=info(sar=Fraction(2)), rate=Fraction(25), codec=codec) as writer:
+        for frame in moving(2):
+            writer.write(frame)
+    assert probe(tmp_path / name).sar == told
+    assert [("distorted" in text) for text in writer.warnings] == [True] * (told != 2)

@@ -34,6 +34,8 @@ class Options:
     """Frames a second as a multiple of the source's: 2, 2.5."""
     slowmo: Annotated[str | None, arg(metavar="X")] = None
     """How many times slower it plays; alone it keeps the source's frames a second."""
+    input_rate: Annotated[str | None, arg(metavar="RATE")] = None
+    """Frames a second of an image sequence, which has none of its own. Default: 25."""
     model: Annotated[str | None, arg(metavar="NAME")] = None
     """One of `tween models`. Default: the first of them."""
     device: str = "auto"
@@ -70,7 +72,8 @@ def main(argv: list[str]) -> int:
     """Parse, run, report."""
     options = tyro.cli(Options, args=argv, prog="tween interpolate", config=(tyro.conf.FlagCreatePairsOff,))
     console = Console(stderr=True)
-    info = probe(options.source)
+    rate = None if options.input_rate is None else exact(options.input_rate, "--input-rate")
+    info = probe(options.source, rate=rate)
     wish = api.request(
         options.source,
         fps=options.fps,
@@ -80,6 +83,7 @@ def main(argv: list[str]) -> int:
         stop=seconds(options.to, "--to"),
         scene=options.scene,
         retime=options.retime_duplicates,
+        input_rate=rate,
         info=info,
     )
     if options.output is None and not options.dry_run:

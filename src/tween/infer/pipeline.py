@@ -36,6 +36,7 @@ class Request:
         start, stop: the part that is wanted, seconds after the first frame.
         scene: what to do at cuts: `hold` the last frame, `blend`, or `off`, take them for motion.
         retime: whether duplicate frames are removed and the motion spread over their time.
+        input_rate: frames a second of an image sequence (25 where None).
     """
 
     path: str | Path
@@ -45,6 +46,7 @@ class Request:
     stop: Fraction | None = None
     scene: Scene = "hold"
     retime: bool = False
+    input_rate: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def filled(
     Raises:
         TweenError: as `open_reader` and `fill`.
     """
-    with open_reader(request.path, start=request.start, stop=request.stop) as reader:
+    with open_reader(request.path, start=request.start, stop=request.stop, rate=request.input_rate) as reader:
         source = Placed(reader, request)
         frames = duplicates.retime(source) if request.retime else source
         found = mark(frames, scene=request.scene)

@@ -73,7 +73,7 @@ def look(request: Request, info: VideoInfo, filler: Tiled, device: Any) -> Repor
         TweenError: as `open_reader`.
     """
     begun = perf_counter()
-    with open_reader(request.path, start=request.start, stop=request.stop) as reader:
+    with open_reader(request.path, start=request.start, stop=request.stop, rate=request.input_rate) as reader:
         seen = _watch(reader)
         end, warnings = reader.end, tuple(reader.warnings)
     read = perf_counter() - begun

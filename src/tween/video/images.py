@@ -36,6 +36,11 @@ def numbered(path: str | Path, number: int) -> Path:
     return path.with_name(_NUMBER.sub(lambda found: f"{number:0{found[1] or 1}d}", path.name))
 
 
+def place(path: Path) -> Path:
+    """The folder that must be there to write `path`: its own, or the one around that, if its own is to be made."""
+    return path.parent if path.parent.is_dir() else path.parent.parent
+
+
 class ImageReader:
     """Frames of an image sequence. Times count from the number in the name: a gap in the numbers is a gap in time."""
 
@@ -122,8 +127,8 @@ class ImageWriter:
         self._before = [file for _, file in matching(self._target)]
         if self._before and not overwrite:
             raise TweenError(f"{self._before[0]} exists already; choose another name or pass --overwrite")
-        self._folder = path.parent / f".{path.stem.replace('%', '')}.{os.getpid()}.partial"
-        self._folder.mkdir(parents=True)
+        self._folder = place(path) / f".{path.stem.replace('%', '')}.{os.getpid()}.partial"
+        self._folder.mkdir()
         self._bits, self._count = info.bits, 0
         self.warnings = [f"images hold no time and no sound; play them at {rate} frames a second"]
 

@@ -19,8 +19,10 @@ def probe(path: str | Path, *, rate: Fraction | None = None) -> VideoInfo:
     """What the video says about itself. `rate` is for image sequences, which have none of their own (25).
 
     Raises:
-        TweenError: if there is no such file or it holds no video.
+        TweenError: if there is no such file or it holds no video, or if it has a rate and `rate` is given.
     """
+    if rate is not None and not is_images(path):
+        raise TweenError(f"an input rate is for image sequences, but {path} has its own; leave it out")
     return ImageReader(path, rate=rate).info if is_images(path) else probe_file(path)
 
 

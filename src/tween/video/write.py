@@ -19,8 +19,8 @@ from tween.video.copying import Copier, copier, tags
 from tween.video.encoding import Encoding, choose
 from tween.video.errors import explained
 from tween.video.gif import palettes
-from tween.video.images import ImageWriter, is_images
-from tween.video.info import VideoInfo
+from tween.video.images import ImageWriter, is_images, place
+from tween.video.info import VideoInfo, opened, pictures
 from tween.video.planes import Layout
 
 _RATE_IS_CLOCK = ("mpeg1video", "mpeg2video", "mpeg4")  # codecs that count in frames
@@ -51,7 +51,7 @@ def open_writer(
 
     Args:
         path: the video to make; its suffix names the container. A pattern such as `out/%05d.png`, or a folder
-            (a name without suffix, which gets `%06d.png`), makes an image sequence.
+            (a name without suffix, which gets `%06d.png`), makes an image sequence; the folder is made too.
         info: of the source: size, colour, rotation, aspect, tags.
         rate: frames a second of what is written.
         source: a file whose sound, subtitles, chapters, attachments and tags are copied.
@@ -73,6 +73,8 @@ def open_writer(
         with _images(path, info, rate, overwrite) as writer:
             yield writer
         return
+    if source is not None and is_images(source):
+        source = None  # images have nothing beside the pictures
     encoding = choose(path, info, codec=codec, crf=crf, preset=preset, pix_fmt=pix_fmt)
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     begin = None if start is None else info.start + start
@@ -98,6 +100,7 @@ def open_writer(
                 )
             yield writer
             writer.finish()
+        writer.warnings += _misshapen(unfinished, info.sar)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -211,6 +214,21 @@ def _stream(container: av.container.OutputContainer, encoding: Encoding, rate: F
     return stream
 
 
+def _misshapen(path: Path, sar: Fraction) -> list[str]:
+    """What to say if the finished file does not tell the shape of its pixels: Matroska's own field cannot be set
+    from here, so that it rests on the codec, and VP9, AV1, FFV1 and ProRes have none; MPEG-2 knows three shapes."""
+    if sar == 1:
+        return []
+    with opened(path) as container:
+        told = Fraction(pictures(container).sample_aspect_ratio or 1)
+    if told == sar:
+        return []
+    return [
+        f"the source's pixels are {float(sar):.4g} times as wide as high, but this file says {float(told):.4g}, "
+        "so players will show it distorted; write .mp4, or another container with libx264"
+    ]
+
+
 @contextmanager
 def _container(path: Path) -> Iterator[av.container.OutputContainer]:
     try:
@@ -245,8 +263,9 @@ def _checked(path: Path, info: VideoInfo, source: str | Path | None, overwrite: 
             raise TweenError(f"the output {path} is the input itself; choose another name")
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
         raise TweenError(f"{path} exists already; choose another name or pass --overwrite")
-    if not path.parent.is_dir():
-        raise TweenError(f"expected a folder to write {path.name} into, but there is no {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise TweenError(f"the folder {path.parent} cannot be written; choose another or change its rights")
+    folder = place(path) if is_images(path) else path.parent
+    if not folder.is_dir():
+        raise TweenError(f"expected a folder to write {path.name} into, but there is no {folder}")
+    if not os.access(folder, os.W_OK):
+        raise TweenError(f"the folder {folder} cannot be written; choose another or change its rights")
     return path
