@@ -12,8 +12,8 @@ from tween.cli import models
 from tween.cli.main import COMMANDS, main
 
 FLAGS = {
-    "interpolate": "--codec --crf --device --dry-run --factor --fps --help --input-rate --json --model --output --overwrite "
-    "--pix-fmt --precision --preset --retime-duplicates --scale --scene --slowmo --ss --to",
+    "interpolate": "--codec --crf --device --dry-run --factor --fps --help --input-rate --json --model --output "
+    "--overwrite --pix-fmt --precision --preset --retime-duplicates --scale --scene --slowmo --ss --to",
     "verify": "--help --json --slowmo --ss --to",
     "models": "--help --json",
     "doctor": "--help",
