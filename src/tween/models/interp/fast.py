@@ -166,9 +166,9 @@ class Synthesis(nn.Module):
 
 
 class FastNet(nn.Module):
-    """The network of preset `fast`. Height and width must divide by 32."""
+    """The network of preset `fast`. Height and width must divide by 4."""
 
-    multiple = 32
+    multiple = 4
 
     def __init__(self, config: FastConfig | None = None) -> None:
         super().__init__()
@@ -192,14 +192,10 @@ class FastNet(nn.Module):
         self.refine4 = Refiner(2 * c4 + h4 + 6, r4, config.depth[2])
         self.synthesis = Synthesis(r4, config.synthesis)
 
-    def encode(self, image: Tensor, size: tuple[int, int] | None = None) -> Features:
-        """`b 3 h w` in [0, 1] to its pyramid: once a frame.
-
-        Args:
-            size: (h, w), multiples of 32, where motion is to be estimated, if not at the frame's own size. The frame's
-                sides must divide by 4 then, by 32 otherwise.
-        """
-        if size is None or size == image.shape[-2:]:
+    def encode(self, image: Tensor, size: tuple[int, int]) -> Features:
+        """`b 3 h w` in [0, 1] to its pyramid: once a frame. `size` (h, w), multiples of 32, is where motion is to be
+        estimated; see `motion_size`."""
+        if size == image.shape[-2:]:
             return self.pyramid(image)
         small = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
         return self.pyramid(small)._replace(finest=self.pyramid.quarter_of(image))
@@ -249,7 +245,8 @@ class FastNet(nn.Module):
 
     def forward(self, image0: Tensor, image1: Tensor, t: Tensor) -> Filled:
         """Frames `b 3 h w` in [0, 1] and times `b` to the frames between."""
-        f0, f1 = self.encode(image0), self.encode(image1)
+        size = motion_size(*image0.shape[-2:], self.config.area)
+        f0, f1 = self.encode(image0, size), self.encode(image1, size)
         return self.at(image0, image1, f0, f1, self.pair(f0, f1), t)
 
     def _finer(

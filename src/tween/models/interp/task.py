@@ -106,7 +106,8 @@ class InterpTask:
         """Weighted loss terms. Shapes as in `tween.data.clips.Triples`."""
         net, w = self.modules["net"], self.weights
         image0, truth, image1 = frames.unbind(1)
-        f0, f1 = net.encode(image0), net.encode(image1)
+        size = tuple(frames.shape[-2:])  # a crop is small enough for its motion to be estimated as it is
+        f0, f1 = net.encode(image0, size), net.encode(image1, size)
         motion = net.pair(f0, f1)
         out = net.at(image0, image1, f0, f1, motion, t)
         features = [f0.quarter.detach(), f1.quarter.detach(), net.pyramid.quarter_of(truth)]
