@@ -1,4 +1,4 @@
-"""How good each method is on a folder of triplets (bench/results uses 30 hard ones of DAVIS, 480x270).
+"""How good each method is on a folder of triplets (bench/results uses 30 hard ones of DAVIS, 320x180 to 1280x473).
 
 python -m bench.quality --path DIR [--name davis30] [--models fast]
 """

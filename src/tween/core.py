@@ -128,4 +128,6 @@ def exact(value: Fraction | int | float | str, what: str = "number") -> Fraction
     try:
         return Fraction(str(value).strip()) if isinstance(value, (float, str)) else Fraction(value)
     except (ValueError, ZeroDivisionError, TypeError):
-        raise TweenError(f"{what} should be a number such as 60, 59.94 or 60000/1001, but got {value!r}") from None
+        raise TweenError(
+            f"{what} should be a number such as 60, 59.94 or 60000/1001, but got {value!r}"
+        ) from None
