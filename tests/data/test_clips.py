@@ -159,7 +159,9 @@ def test_shots_are_read(tmp_path):
     assert read_shots(path) == [Shot(file="a.mp4", start=5, count=20, flow=1.5)]
 
 
-@pytest.mark.parametrize("text", ["file,start_frame\na,0\n", "file,start_frame,end_frame_excl,mean_flow_px\na,x,2,1\n", None])
+@pytest.mark.parametrize(
+    "text", ["file,start_frame\na,0\n", "file,start_frame,end_frame_excl,mean_flow_px\na,x,2,1\n", None]
+)
 def test_shots_that_cannot_be_read(tmp_path, text):
     path = tmp_path / "shots.csv"
     if text is not None:

@@ -77,9 +77,7 @@ def test_half_size_of_an_odd_size_lies_where_the_full_size_does():
     clip = np.broadcast_to(ramp[None, None, :, None], (1, 11, 13, 3))
     store = FrameStore.build([clip], CPU)
     inner = grid(11, 13)[:, 3:-3, 3:-3]
-    torch.testing.assert_close(
-        pick(store, 0, inner, 0.5), pick(store, 0, inner, 1.0), atol=1.5 / 255, rtol=0
-    )
+    torch.testing.assert_close(pick(store, 0, inner, 0.5), pick(store, 0, inner, 1.0), atol=1.5 / 255, rtol=0)
 
 
 def test_batches_of_any_shape(store):

@@ -28,7 +28,9 @@ def test_decoded_frames_are_rgb_in_order(paths):
         assert cv2.PSNR(frame, picture(2 * i)) > cv2.PSNR(frame, picture(2 * i)[..., ::-1].copy()) + 3
 
 
-@pytest.mark.parametrize(("size", "expected"), [((96, 128), (48, 64)), ((128, 96), (64, 48)), ((48, 64), (48, 64))])
+@pytest.mark.parametrize(
+    ("size", "expected"), [((96, 128), (48, 64)), ((128, 96), (64, 48)), ((48, 64), (48, 64))]
+)
 def test_the_shorter_side_is_at_most_the_lines_asked_for(tmp_path, size, expected):
     path = clip(tmp_path / "a.avi", n=1, h=size[0], w=size[1])
     assert decode(path, 48).shape == (1, *expected, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,10 +22,11 @@ from tween.data.triplets import read as read_triplets
 from tween.engine.optim import Optim
 from tween.engine.run import Run
 from tween.evaluate import choose, middle_frames
-from tween.models.interp.fast import FastConfig, FastNet
+from tween.models.interp.fast import FastConfig, FastNet, motion_size
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.task import InterpTask
 from tween.video.bulk import pack
+from tween.zoo.load import place
 
 LINES = 540  # the training clips are 29 GB then as uint8, 5/3 of it in a FrameStore: it fits into one GPU
 
@@ -58,20 +60,26 @@ def fast(
         synthetic: share of each batch that is layered motion with exact flow.
         pixels: greatest mean motion of a real triple.
         compiled: torch.compile for the step and for rendering.
+
+    Raises:
+        TweenError: no clips, a crop the network cannot take, a batch without real triples, an unusable device.
     """
-    where = torch.device(device)
+    drawn = round(batch_size * synthetic)
+    _check(crop, drawn, batch_size)
+    where = place(device)
     wrap: Callable[[Any], Any] = partial(torch.compile, dynamic=False) if compiled else lambda f: f
     store, windows = load(data, packed, photos, where, pixels=pixels, workers=workers)
+    torch.manual_seed(0)  # a run is a function of its arguments
     task = InterpTask(FastNet(config), compile_=wrap)
     task.modules.to(where, memory_format=torch.channels_last)
     draw, paint = wrap(sample), wrap(render)
-    drawn = round(batch_size * synthetic)
 
     def batch(index: int) -> Triples:
         g = torch.Generator(where).manual_seed(1_000_003 * (index + 1))
         with torch.no_grad():
             real = clip_triples(store, windows, batch_size - drawn, crop, g, sample=draw)
-            return Triples.cat([real, layer_triples(store, drawn, crop, g, render=paint)])
+            made = [layer_triples(store, drawn, crop, g, render=paint)] if drawn else []
+            return Triples.cat([real, *made])
 
     return Run(
         name=name,
@@ -89,6 +97,18 @@ def fast(
         save_interval=2000,
         minutes=minutes,
     )
+
+
+def _check(crop: tuple[int, int], drawn: int, batch_size: int) -> None:
+    if (
+        tuple(crop) != motion_size(*crop, math.inf) or min(crop) < 64
+    ):  # the pyramid of the loss needs over 32 px
+        raise TweenError(f"crop should be multiples of 32 from 64 on, but got {tuple(crop)}")
+    if batch_size > 0 and not 0 <= drawn < batch_size:
+        raise TweenError(
+            f"synthetic should leave real triples in a batch of {batch_size}, but {drawn} were to be synthetic; "
+            f"take a share from 0 to below 1"
+        )
 
 
 def load(

@@ -6,7 +6,15 @@ import torch.nn.functional as F
 
 from tests.models.interp.toy import TOY_FAST, fast_net
 from tween.metrics import psnr
-from tween.models.interp.fast import FastConfig, FastNet, Pyramid, Refiner, Synthesis, motion_size, rescale_flow
+from tween.models.interp.fast import (
+    FastConfig,
+    FastNet,
+    Pyramid,
+    Refiner,
+    Synthesis,
+    motion_size,
+    rescale_flow,
+)
 from tween.zoo.load import WEIGHTS, read
 from tween.zoo.registry import ZOO
 from tween.zoo.selfcheck import moving_pattern
@@ -59,7 +67,8 @@ def test_motion_at_another_size(net, motion):
 def test_the_parts_together_are_the_whole(net):
     a, b = images()
     t = torch.tensor([0.3, 0.7])
-    f0, f1 = net.encode(a), net.encode(b)
+    size = tuple(a.shape[-2:])
+    f0, f1 = net.encode(a, size), net.encode(b, size)
     pair = net.pair(f0, f1)
     parts, whole = net.at(a, b, f0, f1, pair, t), net(a, b, t)
     assert torch.equal(parts.prediction, whole.prediction)

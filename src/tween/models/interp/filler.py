@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tween.models.interp.baselines import positions
 from tween.models.interp.fast import FastNet, Features, motion_size
 
 
@@ -58,7 +59,7 @@ class InterpFiller:
         f1 = self.net.encode(image1, size)
         motion = self.net.pair(f0, f1)
         frames = []
-        for q in query_t:
-            t = known.new_full((known.shape[0],), float((q - known_t[0]) / (known_t[1] - known_t[0])))
-            frames.append(self.net.at(image0, image1, f0, f1, motion, t.float()).prediction.clamp(0, 1))
+        for position in positions(known_t, query_t):
+            t = torch.full((known.shape[0],), position, device=known.device)  # fp32 whatever the frames are
+            frames.append(self.net.at(image0, image1, f0, f1, motion, t).prediction.clamp(0, 1))
         return torch.stack(frames, 1).to(known.dtype), Seen(known_t[1], f1)

@@ -1,0 +1,96 @@
+"""`tween train`: from a folder of clips to a checkpoint, stopped and resumed by the same command."""
+
+import json
+
+import pytest
+import torch
+
+from tests.data.made import folder
+from tests.models.interp.toy import TOY_FAST
+from tween.cli.main import main
+from tween.engine.checkpoint import read, weights
+from tween.models.interp import fast
+from tween.recipes import interp
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return folder(tmp_path_factory.mktemp("data"))
+
+
+class Small(fast.FastNet):
+    """The network that the recipe builds, in a toy's widths."""
+
+    def __init__(self, config):
+        assert config is None
+        super().__init__(TOY_FAST)
+
+
+@pytest.fixture
+def train(data, tmp_path, monkeypatch):
+    """Runs the command with a small network in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(interp, "FastNet", Small)
+    where = [f"--{name}={data[name]}" for name in ("data", "packed")]
+    small = "--device cpu --batch-size 2 --crop 64 64 --workers 1 --no-compile".split()
+
+    def run(*flags):
+        return main(["train", "fast", *where, *small, *map(str, flags)])
+
+    return run
+
+
+def test_stopped_and_resumed_is_as_if_never_stopped(train, tmp_path, capsys):
+    assert train("--name", "parts", "--steps", 3, "--minutes", 0) == 0
+    assert "stopped; the same command goes on at step 1" in capsys.readouterr().out
+    assert train("--name", "parts", "--steps", 3) == 0
+    assert "finished at step 3" in capsys.readouterr().out
+    assert train("--name", "whole", "--steps", 3) == 0
+    parts, whole = (read(tmp_path / "runs" / name / "last.safetensors") for name in ("parts", "whole"))
+    assert parts[1]["step"] == whole[1]["step"] == 3
+    assert [k for k in whole[0] if not torch.equal(parts[0][k], whole[0][k])] == []
+
+
+def test_validation_and_photos(train, data, tmp_path):
+    assert train("--name", "v", "--steps", 1, "--val", data["val"], "--photos", data["photos"]) == 0
+    log = [json.loads(line) for line in (tmp_path / "runs" / "v" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["psnr"] > 10
+    fast.FastNet(TOY_FAST).load_state_dict(
+        {
+            k.removeprefix("net."): v
+            for k, v in weights(tmp_path / "runs/v/best.safetensors").items()
+            if k.startswith("net.")
+        }
+    )
+
+
+def test_resume_from_a_checkpoint_of_another_run(train, tmp_path, capsys):
+    assert train("--name", "a", "--steps", 1) == 0
+    assert train("--name", "b", "--steps", 2, "--resume", tmp_path / "runs/a/last.safetensors") == 0
+    assert read(tmp_path / "runs/b/last.safetensors")[1]["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--resume", "gone.safetensors"], "expected a checkpoint at gone.safetensors"),
+        (["--data", "."], "shots.csv"),
+        (["--steps", "0"], "steps should be at least 1"),
+        (["--val", "."], "im1, im2 and im3"),
+        (["--batch-size", "0"], "batch_size should be at least 1"),
+        (["--device", "moon"], "moon"),
+        (["--crop", "16", "16"], "crop"),
+        (["--synthetic", "2"], "synthetic"),
+    ],
+)
+def test_mistakes_are_one_line(train, capsys, flags, said):
+    assert train(*flags) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_recipe_is_exit_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "slow", "--data", ".", "--packed", "."])
+    assert stop.value.code == 2

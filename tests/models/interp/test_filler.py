@@ -1,0 +1,97 @@
+"""`InterpFiller`: features of a shared frame once, motion of a pair once, memory as it says."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.models.interp.toy import fast_net
+from tween.core import Filler
+from tween.models.interp.filler import InterpFiller, Seen
+
+T = [Fraction(k, 4) for k in range(9)]
+
+
+def frames(n=3, h=64, w=96):
+    g = torch.Generator().manual_seed(0)
+    return F.interpolate(torch.rand(n, 3, h // 8, w // 8, generator=g), (h, w), mode="bilinear")[None]
+
+
+class Counting(InterpFiller):
+    def __init__(self, net):
+        super().__init__(net)
+        self.counts = {"encode": 0, "pair": 0, "at": 0}
+        for name in self.counts:
+            setattr(net, name, self._counted(name, getattr(net, name)))
+
+    def _counted(self, name, function):
+        def call(*args):
+            self.counts[name] += 1
+            return function(*args)
+
+        return call
+
+
+def begin(filler, clip):
+    return filler.begin(clip[:, 0].shape, seed=0, device=clip.device, dtype=clip.dtype)
+
+
+def test_it_is_a_filler():
+    filler = InterpFiller(fast_net().train())
+    assert isinstance(filler, Filler)
+    assert not filler.net.training
+    assert begin(filler, frames()) == Seen()
+
+
+def test_work_is_shared():
+    clip, filler = frames(), Counting(fast_net())
+    state = begin(filler, clip)
+    _, state = filler.fill(state, clip[:, :2], (T[0], T[4]), (T[1], T[2], T[3]))
+    assert filler.counts == {"encode": 2, "pair": 1, "at": 3}
+    filler.fill(state, clip[:, 1:], (T[4], T[8]), (T[6],))
+    assert filler.counts == {"encode": 3, "pair": 2, "at": 4}
+
+
+def test_a_state_of_another_time_is_not_used():
+    clip, filler = frames(), Counting(fast_net())
+    _, state = filler.fill(begin(filler, clip), clip[:, :2], (T[0], T[4]), (T[2],))
+    fresh, _ = filler.fill(begin(filler, clip), clip[:, 1:], (T[5], T[8]), (T[6],))
+    later, _ = filler.fill(state, clip[:, 1:], (T[5], T[8]), (T[6],))
+    assert filler.counts["encode"] == 6
+    assert torch.equal(fresh, later)
+
+
+def test_only_the_place_between_the_frames_counts():
+    clip, filler = frames(), InterpFiller(fast_net())
+    one, _ = filler.fill(begin(filler, clip), clip[:, :2], (T[0], T[4]), (T[1],))
+    two, _ = filler.fill(begin(filler, clip), clip[:, :2], (T[0], T[8]), (T[2],))
+    assert torch.equal(one, two)
+
+
+@torch.no_grad()
+def test_times_are_not_rounded_to_the_type_of_the_frames():
+    clip, filler = frames().half(), InterpFiller(fast_net())
+    made, _ = filler.fill(begin(filler, clip), clip[:, :2], (T[0], T[4]), (Fraction(1, 3),))
+    a, b = clip[:, :2].float().unbind(1)
+    exact = filler.net(a, b, torch.tensor([1 / 3])).prediction.clamp(0, 1)
+    assert torch.equal(made[:, 0], exact.half())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_frames_come_back_in_their_own_type(dtype):
+    clip, filler = frames().to(dtype), InterpFiller(fast_net())
+    made, _ = filler.fill(begin(filler, clip), clip[:, :2], (T[0], T[4]), (T[2],))
+    assert made.dtype == dtype
+    assert 0 <= made.min() <= made.max() <= 1
+
+
+def test_scale_estimates_motion_on_smaller_frames():
+    clip = frames(h=192, w=256)
+    sizes = []
+    for scale in (1.0, 0.5):
+        filler = InterpFiller(fast_net(), scale=scale)
+        made, state = filler.fill(begin(filler, clip), clip[:, :2], (T[0], T[4]), (T[2],))
+        assert made.shape == (1, 1, 3, 192, 256)
+        sizes.append(state.features.last.shape[-2:])
+    assert sizes == [(3, 4), (2, 2)]

@@ -1,0 +1,193 @@
+"""The task learns, every weight has a part in it, and each term is least where it should be."""
+
+import math
+
+import pytest
+import torch
+
+from tests.models.interp.test_match import keys, steady
+from tests.models.interp.toy import TOY_FAST
+from tween.data.clips import Triples
+from tween.models.interp.fast import FastNet
+from tween.models.interp.task import (
+    InterpTask,
+    Teacher,
+    Weights,
+    blend,
+    compare,
+    flow_error,
+    match_error,
+)
+
+TERMS = {"laplacian", "charbonnier", "census", "coarse", "teacher", "distill", "flow", "match"}
+
+
+def batch(n=4, h=64, w=96, v=(6.0, 2.0), known=1.0):
+    """A smooth texture that moves by `v` between the frames; t differs from sample to sample."""
+    t = torch.linspace(0.25, 0.75, n)
+    y, x = torch.meshgrid(torch.arange(h) / 9.0, torch.arange(w) / 7.0, indexing="ij")
+
+    def frame(s):
+        dx, dy = (s[:, None, None] * c / k for c, k in zip(v, (7.0, 9.0), strict=True))
+        waves = [torch.sin(x - dx + y - dy + i) + torch.cos(2 * (x - dx) - i) for i in range(3)]
+        return 0.5 + 0.2 * torch.stack(waves, 1)
+
+    flow = torch.tensor(v).view(1, 2, 1, 1).expand(n, 2, h, w)
+    s = t.view(-1, 1, 1, 1)
+    return Triples(
+        frames=torch.stack((frame(0 * t), frame(t), frame(0 * t + 1)), 1),
+        t=t,
+        flow=torch.cat((-s * flow, (1 - s) * flow), 1),
+        between=torch.cat((flow, -flow), 1),
+        known=torch.full((n,), known),
+    )
+
+
+def task(seed=0, **weights):
+    torch.manual_seed(seed)
+    return InterpTask(FastNet(TOY_FAST), Weights(**weights))
+
+
+def step(task, data, optimizer):
+    optimizer.zero_grad()
+    terms = task.loss("main", data, 0)
+    sum(terms.values()).backward()
+    optimizer.step()
+    return {name: value.item() for name, value in terms.items()}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A task after some steps on one batch, with the terms of each."""
+    learner, data = task(), batch(n=2)
+    optimizer = torch.optim.AdamW(learner.params()["main"], lr=2e-3, betas=(0.9, 0.95))
+    return learner, data, [step(learner, data, optimizer) for _ in range(14)]
+
+
+def test_the_loss_falls_on_one_batch(trained):
+    first, last = trained[2][0], trained[2][-1]
+    assert first.keys() == last.keys() == TERMS
+    assert sum(last.values()) < 0.7 * sum(first.values())
+    for term in ("laplacian", "charbonnier", "teacher", "flow"):
+        assert last[term] < first[term], term
+
+
+def test_every_parameter_has_a_gradient(trained):
+    learner, data, _ = trained
+    learner.modules.zero_grad()
+    sum(learner.loss("main", data, 0).values()).backward()
+    assert [n for n, p in learner.modules.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_every_parameter_is_owned_once():
+    learner = task()
+    groups = learner.params()["main"]
+    owned = [p for group in groups for p in group["params"]]
+    assert len(owned) == len(set(owned))
+    assert set(owned) == set(learner.modules.parameters())
+    assert groups[1]["weight_decay"] == 0.0
+    assert list(learner.turns(0)) == ["main"]
+
+
+def test_the_weights_scale_the_terms():
+    data = batch(n=1)
+    plain, scaled = task(), task(coarse=0.0, match=0.02)
+    one, two = plain.loss("main", data, 0), scaled.loss("main", data, 0)
+    assert two["coarse"] == 0
+    torch.testing.assert_close(two["match"], 2 * one["match"])
+    torch.testing.assert_close(two["laplacian"], one["laplacian"])
+
+
+def test_flow_terms_need_known_flow():
+    data = batch(known=0.0)
+    terms = task().loss("main", data, 0)
+    assert terms["flow"] == terms["match"] == 0
+    sum(terms.values()).backward()  # not a number would come out of 0 / 0
+
+
+def test_nothing_of_the_teacher_flows_into_the_flow_of_the_student():
+    learner = task()
+    learner.loss("main", batch(), 0)["teacher"].backward()
+    net = learner.modules["net"]
+    touched = {n.split(".")[0] for n, p in net.named_parameters() if p.grad is not None and p.grad.any()}
+    assert touched <= {"pyramid"}
+    assert all(p.grad is None for p in net.pyramid.eighth.parameters())
+
+
+def test_the_teacher_starts_where_the_student_is():
+    learner, data = task(), batch(n=2)
+    net, (a, truth, b) = learner.modules["net"], data.frames.unbind(1)
+    out = net(a, b, data.t)
+    features = [net.pyramid.quarter_of(x) for x in (a, b, truth)]
+    flow, picture = Teacher(net)(a, b, features, out.levels[2], out.hidden, data.t)
+    torch.testing.assert_close(flow, torch.cat((out.flow_t0, out.flow_t1), 1))
+    torch.testing.assert_close(picture, out.prediction)  # its residual is zero at the start
+
+
+def test_compare_is_least_for_the_truth():
+    truth = batch().frames[:, 1]
+    flow = torch.zeros(4, 4, 64, 96)
+    best = compare(truth, truth, truth, flow, flow)
+    worse = compare(truth.flip(3), truth.flip(3), truth, flow, flow)
+    assert [round(x.item(), 3) for x in best] == [0.0, 0.001, 0.0, 0.0, 0.0]
+    assert all(w > b for w, b in zip(worse[:4], best[:4], strict=True))
+    assert compare(truth.flip(3), truth, truth, flow + 1, flow)[4] > 0.5  # follow the better teacher
+    assert compare(truth, truth.flip(3), truth, flow + 1, flow)[4] == 0  # but not the worse
+
+
+def test_blend_by_exact_flow_is_the_truth():
+    data = batch(n=2)
+    a, truth, b = data.frames.unbind(1)
+    coarse = torch.cat((data.flow[..., ::4, ::4] / 4, torch.zeros(2, 1, 16, 24)), 1)
+    flow, picture = blend(a, b, coarse, 4)
+    torch.testing.assert_close(flow, data.flow)
+    assert (picture - truth)[..., 8:-8, 8:-8].abs().max() < 0.02
+    one_sided = torch.cat((coarse[:, :4], torch.full_like(coarse[:, :1], 30.0)), 1)
+    assert (blend(a, b * 0, one_sided, 4)[1] - truth)[..., 8:-8, 8:-8].abs().max() < 0.02
+
+
+def test_flow_error_of_exact_flow_is_its_floor():
+    data = batch(n=2)
+    out = FastNet(TOY_FAST)(data.frames[:, 0], data.frames[:, 2], data.t)
+    levels = [torch.nn.functional.avg_pool2d(data.flow, k) / k for k in (16, 8, 4)]
+    exact = out._replace(levels=tuple(torch.cat((x, x[:, :1]), 1) for x in levels))
+    half_known = torch.tensor([1.0, 0.0])
+    assert flow_error(exact, data.flow, data.known).item() == pytest.approx(0.3, abs=1e-3)
+    away = exact._replace(
+        levels=tuple(
+            torch.cat((x[:, :4] + 3 / k, x[:, 4:]), 1) for x, k in zip(exact.levels, (16, 8, 4), strict=True)
+        )
+    )
+    assert flow_error(away, data.flow, data.known).item() == pytest.approx(3 * 3 * math.sqrt(2), rel=1e-2)
+    broken = away._replace(
+        levels=tuple(torch.cat((exact.levels[i][:1], away.levels[i][1:])) for i in range(3))
+    )
+    assert flow_error(broken, data.flow, half_known).item() == pytest.approx(0.3, abs=1e-3)
+
+
+def pair_of_keys(dx):
+    """A pair whose keys are perfect for a shift of `dx` cells to the right."""
+    key = keys(4, 6, strength=60.0)
+    return steady((0.0, 0.0), 4, 6)._replace(key0=key, key1=key.roll(dx, 3))
+
+
+def shift(dx):
+    v = torch.tensor([dx, 0.0, -dx, 0.0]).view(1, 4, 1, 1)
+    return v.expand(1, 4, 64, 96).contiguous()
+
+
+@pytest.mark.parametrize("cells", [0, 1, 2, -1])
+def test_matching_of_perfect_keys_costs_nothing(cells):
+    error = match_error(pair_of_keys(cells), shift(16.0 * cells), torch.ones(1))
+    assert error < 1e-3
+
+
+def test_matching_of_wrong_keys_costs_and_half_known_means_half_counted():
+    assert match_error(pair_of_keys(1), shift(-16.0), torch.ones(1)) > 5
+    flat = pair_of_keys(0)._replace(key0=torch.zeros(1, 4, 4, 6), key1=torch.zeros(1, 4, 4, 6))
+    assert match_error(flat, shift(8.0), torch.ones(1)).item() == pytest.approx(math.log(24), rel=1e-4)
+    assert match_error(flat, shift(8.0), torch.zeros(1)) == 0
+
+
+def test_cells_that_leave_the_picture_are_not_asked_for():
+    assert match_error(pair_of_keys(0), shift(16.0 * 50), torch.ones(1)) == 0

@@ -1,0 +1,94 @@
+"""The recipe of `fast` trains on a CPU from a folder of clips, and validates with what users run."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.data.made import folder, picture
+from tests.models.interp.toy import TOY_FAST, fast_net
+from tween.core import TweenError
+from tween.data.store import sample
+from tween.data.triplets import read
+from tween.engine import train
+from tween.evaluate import choose, middle_frames
+from tween.models.interp.filler import InterpFiller
+from tween.recipes.interp import fast, load, validate
+
+CPU = torch.device("cpu")
+QUICK = {"device": "cpu", "steps": 3, "batch_size": 3, "crop": (64, 64), "workers": 1, "compiled": False}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return folder(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    return replace(fast(**data, **QUICK, config=TOY_FAST), runs=runs, eval_interval=1, log_interval=1)
+
+
+def test_three_steps(run):
+    report = train(run)
+    assert (report.step, report.finished, report.skipped) == (3, True, 0)
+    assert 10 < report.metrics["psnr"] < 60
+    assert report.best >= report.metrics["psnr"]
+    assert {p.name for p in run.folder.iterdir()} >= {"last.safetensors", "best.safetensors", "log.jsonl"}
+
+
+def test_a_batch_is_real_first_and_synthetic_after(run):
+    one, again = run.batch(7), run.batch(7)
+    assert one.frames.shape == (3, 3, 3, 64, 64)
+    assert one.known.tolist() == [0.0, 0.0, 1.0]
+    assert torch.equal(one.frames, again.frames)
+    assert not torch.equal(one.frames, run.batch(8).frames)
+
+
+def test_shots_clips_and_photos_are_put_together(data):
+    store, windows = load(data["data"], data["packed"], data["photos"], CPU, pixels=24.0, workers=1)
+    assert store.offset.shape == (2, 13)  # twelve frames and a photo
+    assert windows.first.tolist() == [0, 6]
+    assert windows.count.tolist() == [6, 6]  # the second ends where its clip does
+    everywhere = torch.stack(torch.meshgrid(torch.arange(128.0), torch.arange(96.0), indexing="xy"), -1)
+    for frame, shift, least in ((6, 12, 22), (12, 40, 22)):
+        found = sample(store, torch.tensor([frame]), everywhere[None], torch.ones(1))[0]
+        error = found.permute(1, 2, 0).numpy() * 255.0 - picture(shift)
+        assert 10 * np.log10(255**2 / (error**2).mean()) > least
+
+
+def test_validation_is_what_evaluate_says_of_the_filler(data):
+    net, scenes = fast_net(), read(data["val"])
+    expected = middle_frames(InterpFiller(net), scenes, choose("triplets")).psnr
+    assert validate(torch.nn.ModuleDict({"net": net}), 0, scenes=scenes) == {"psnr": expected}
+
+
+def test_without_clips(data, tmp_path):
+    (tmp_path / "shots.csv").write_text((data["data"] / "shots.csv").read_text())
+    with pytest.raises(TweenError, match="none is there"):
+        load(tmp_path, tmp_path, None, CPU, pixels=24.0, workers=1)
+
+
+def test_without_shots(tmp_path):
+    with pytest.raises(TweenError, match="CSV of shots"):
+        fast(data=tmp_path, packed=tmp_path, **QUICK)
+
+
+def test_without_a_set_to_validate_on(data):
+    run = fast(**data | {"val": None}, **QUICK, config=TOY_FAST)
+    assert run.validate is None
+    assert run.best_key is None
+
+
+def test_a_machine_for_training_needs_no_video_library():
+    code = (
+        "import sys\n"
+        "for name in ('av', 'scenedetect', 'rich', 'tyro'): sys.modules[name] = None\n"
+        "import tween.recipes.interp, tween.cli.train, tween.engine.loop, tween.evaluate"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
