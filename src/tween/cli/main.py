@@ -65,13 +65,13 @@ def _run(command: str, argv: list[str]) -> int:
 
 
 def _keep_pages() -> None:
-    """Let glibc keep freed memory for the next frame: it gives every large block back to the system at once, and
-    taking all its pages anew costs about a fifth of a frame's time on a CPU. Other C libraries stay as they are."""
-    trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    """Let glibc keep freed memory for the next frame, whichever thread wants it: else it gives every large block
+    back to the system at once, and taking all its pages anew costs a good part of a frame's time on a CPU."""
+    trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # of malloc.h
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         mallopt = ctypes.CDLL(None).mallopt
-        for option in (mmap_threshold, trim_threshold):
-            mallopt(option, 2**30)
+        for option, value in ((mmap_threshold, 2**30), (trim_threshold, 2**30), (arena_max, 1)):
+            mallopt(option, value)
 
 
 def _fail(message: str) -> int:
