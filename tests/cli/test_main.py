@@ -16,6 +16,8 @@ FLAGS = {
     "--overwrite --pix-fmt --precision --preset --retime-duplicates --scale --scene --slowmo --ss --to",
     "verify": "--help --json --slowmo --ss --to",
     "models": "--help --json",
+    "train": "--batch-size --crop --data --device --help --lr --minutes --name --no-compile --packed --photos --pixels "
+    "--resume --steps --synthetic --val --workers",
     "doctor": "--help",
 }
 

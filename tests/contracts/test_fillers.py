@@ -1,0 +1,215 @@
+"""What every filler owes, whatever is inside: those of the zoo, and the other networks at toy size."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.models.interp.toy import TOY, TOY1, fast_net
+from tween.core import Filler, Frame, clone
+from tween.infer.fill import fill
+from tween.infer.plan import Marked, gaps
+from tween.infer.tile import Tiled
+from tween.metrics import psnr
+from tween.models.interp.baselines import positions
+from tween.models.interp.config import QUALITY, with_block
+from tween.models.interp.filler import InterpFiller
+from tween.models.interp.net import HybridNet
+from tween.zoo.load import load
+from tween.zoo.registry import ZOO
+
+TOY_QUALITY = with_block(
+    replace(
+        QUALITY, width=16, depths=(1, 2, 1), flow_widths=(8, 8, 8), context_width=8, scale_list=(2, 1, 1)
+    ),
+    headdim=16,
+    d_state=8,
+    chunk=16,
+    drop_path=0.0,
+)
+T = [Fraction(k, 30) for k in range(5)]
+BETWEEN = [Fraction(1, 90), Fraction(1, 60), Fraction(29, 900)]
+CLOSE = {"atol": 1e-5, "rtol": 0.0}
+
+
+@dataclass
+class Hybrid:
+    """`HybridNet` as a filler, by its three parts; its state is what the last frame alone gave."""
+
+    net: HybridNet
+    past: int = 1
+    future: int = 1
+    bytes_per_pixel: float = 0.0
+
+    @property
+    def multiple(self):
+        return self.net.multiple
+
+    def begin(self, shape, *, seed, device, dtype):
+        return None
+
+    def fill(self, state, known, known_t, query_t, cond=None):
+        a, b = known.unbind(1)
+        with torch.no_grad():
+            first, second = state or self.net.encode(a), self.net.encode(b)
+            pair = self.net.pair(first, second)
+            made = [
+                self.net.at(a, b, first, second, pair, torch.full((len(a),), t)).prediction.clamp(0, 1)
+                for t in positions(known_t, query_t)
+            ]
+        return torch.stack(made, 1), second
+
+
+def hybrid(config):
+    torch.manual_seed(0)
+    return Hybrid(HybridNet(config).eval())
+
+
+TOYS = {
+    "toy fast": lambda: InterpFiller(fast_net()),
+    "toy thesis 1": lambda: hybrid(TOY1),
+    "toy thesis": lambda: hybrid(TOY),
+    "toy quality": lambda: hybrid(TOY_QUALITY),
+}
+ALL = [*ZOO, *TOYS]
+NETWORKS = ["fast", *TOYS]
+
+
+@cache
+def build(name):
+    return TOYS[name]() if name in TOYS else load(name, device="cpu", precision="fp32")
+
+
+@pytest.fixture(params=ALL)
+def filler(request):
+    return build(request.param)
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    return build(request.param)
+
+
+@cache
+def clip(b=2, n=4, h=64, w=96):
+    """`b n 3 h w`: a soft texture that moves by (3, 1) pixels a frame."""
+    noise = torch.rand(b, 3, h // 8 + 4, w // 8 + 6, generator=torch.Generator().manual_seed(1))
+    wide = F.interpolate(noise, scale_factor=8, mode="bicubic").clamp(0, 1)
+    return torch.stack([wide[..., i : i + h, 3 * i : 3 * i + w] for i in range(n)], 1)
+
+
+def begin(filler, frames, seed=0):
+    return filler.begin(frames[:, 0].shape, seed=seed, device=frames.device, dtype=frames.dtype)
+
+
+def first(filler, frames, times=BETWEEN):
+    return filler.fill(begin(filler, frames), frames[:, :2], T[:2], times)
+
+
+def test_it_keeps_to_the_protocol(filler):
+    assert isinstance(filler, Filler)
+    assert (filler.past, filler.future) == (1, 1)
+    assert filler.multiple >= 1
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_what_is_released_says_how_much_memory_it_takes(name):
+    assert build(name).bytes_per_pixel > 0
+
+
+def test_shapes_and_range(filler):
+    frames = clip()
+    before = frames.clone()
+    made, _ = first(filler, frames)
+    assert made.shape == (2, 3, 3, 64, 96)
+    assert made.dtype == frames.dtype
+    assert 0 <= made.min() <= made.max() <= 1  # not a number is neither
+    assert torch.equal(frames, before)
+
+
+def test_known_frames_come_out_as_they_went_in(filler):
+    frames = [Frame(time=t, rgb=rgb) for t, rgb in zip(T, clip()[0], strict=False)]
+    found = gaps((Marked(frame=f) for f in frames), Fraction(60), end=lambda: Fraction(4, 30))
+    out = list(fill(found, Tiled(filler)))
+    assert [frame.time for frame in out] == [Fraction(k, 60) for k in range(8)]
+    assert all(shown is given for shown, given in zip(out[::2], frames, strict=True))
+    assert all(not frame.source and frame.rgb.shape == (3, 64, 96) for frame in out[1::2])
+
+
+def test_the_same_seed_gives_the_same_frames(filler):
+    one, two = (filler.fill(begin(filler, clip(), 7), clip()[:, :2], T[:2], BETWEEN)[0] for _ in range(2))
+    assert torch.equal(one, two)
+
+
+def test_a_kept_state_gives_the_frames_of_a_fresh_one(filler):
+    frames = clip()
+    _, state = first(filler, frames)
+    for i in (1, 2):
+        times = [t + T[i] for t in BETWEEN]
+        kept, state = filler.fill(state, frames[:, i : i + 2], T[i : i + 2], times)
+        fresh, _ = filler.fill(begin(filler, frames), frames[:, i : i + 2], T[i : i + 2], times)
+        torch.testing.assert_close(kept, fresh, **CLOSE)
+
+
+def test_many_times_at_once_are_each_by_itself(filler):
+    together, _ = first(filler, clip())
+    alone = torch.cat([first(filler, clip(), [t])[0] for t in BETWEEN], 1)
+    torch.testing.assert_close(together, alone, **CLOSE)
+
+
+def test_each_clip_of_a_batch_is_filled_by_itself(filler):
+    together, _ = first(filler, clip())
+    torch.testing.assert_close(together[1:], first(filler, clip()[1:])[0], **CLOSE)
+
+
+def test_only_the_place_between_the_frames_counts(filler):
+    later = [t + 1000 for t in T[:2]], [t + 1000 for t in BETWEEN]
+    made, _ = filler.fill(begin(filler, clip()), clip()[:, :2], *later)
+    assert torch.equal(made, first(filler, clip())[0])
+
+
+def test_a_cloned_state_goes_its_own_way(filler):
+    frames = clip()
+    _, state = first(filler, frames)
+    fork = clone(state)
+    filler.fill(state, frames[:, 1:3].flip(-1), T[1:3], [Fraction(1, 20)])
+    forked, _ = filler.fill(fork, frames[:, 1:3], T[1:3], [Fraction(1, 20)])
+    fresh, _ = filler.fill(begin(filler, frames), frames[:, 1:3], T[1:3], [Fraction(1, 20)])
+    torch.testing.assert_close(forked, fresh, **CLOSE)
+
+
+@pytest.mark.parametrize("size", [(45, 71), (33, 97), (64, 95)])
+def test_odd_sizes(filler, size):
+    frames = (
+        clip()[..., : size[0], : size[1]] if size[1] < 97 else clip(h=64, w=104)[..., : size[0], : size[1]]
+    )
+    made, _ = first(Tiled(filler), frames)
+    assert made.shape == (2, 3, 3, *size)
+    assert 0 <= made.min() <= made.max() <= 1
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_frames_that_are_equal_stay_as_they_are(name):
+    frames = clip()[:, :1].expand(-1, 2, -1, -1, -1)
+    made, _ = first(build(name), frames)
+    assert psnr(made[:, 1], frames[:, 0]).min() > 35
+
+
+def test_weights_read_back_give_the_same_frames(network):
+    torch.manual_seed(9)
+    twin = type(network)(type(network.net)(network.net.config).eval())
+    expected, _ = first(network, clip())
+    assert not torch.equal(first(twin, clip())[0], expected)
+    twin.net.load_state_dict(network.net.state_dict())
+    torch.testing.assert_close(first(twin, clip())[0], expected, **CLOSE)
+
+
+@pytest.mark.parametrize("t", [Fraction(1, 60), Fraction(1, 120)])
+def test_fast_sees_a_clip_and_its_reversal_nearly_alike(t):
+    fast, frames = build("fast"), clip(n=2)
+    forward, _ = first(fast, frames, [t])
+    back, _ = first(fast, frames.flip(1), [T[1] - t])
+    assert psnr(forward[:, 0], back[:, 0]).min() > 35
