@@ -404,3 +404,10 @@ def test_a_lost_pixel_shape_is_told(name, codec, told, tmp_path):
             writer.write(frame)
     assert probe(tmp_path / name).sar == told
     assert [("distorted" in text) for text in writer.warnings] == [True] * (told != 2)
+
+
+def test_a_pixel_shape_within_rounding_is_not_lost(tmp_path):
+    with open_writer(tmp_path / "a.webm", info=info(sar=Fraction(65, 64)), rate=Fraction(25)) as writer:
+        for frame in moving(2):
+            writer.write(frame)
+    assert writer.warnings == []

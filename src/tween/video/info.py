@@ -76,6 +76,11 @@ class VideoInfo:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+def shown_alike(a: Fraction, b: Fraction, width: int) -> bool:
+    """Whether two pixel shapes show `width` pixels equally wide, to a pixel: Matroska rounds what it says to that."""
+    return abs(a - b) * width <= 1
+
+
 @contextmanager
 def opened(path: str | Path) -> Iterator[av.container.InputContainer]:
     """A video file open for reading.

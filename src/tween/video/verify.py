@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from tween.core import Frame
-from tween.video.info import VideoInfo, opened
+from tween.video.info import VideoInfo, opened, shown_alike
 from tween.video.read import open_reader
 
 NEAR = Fraction(1, 1500)  # seconds; Matroska rounds times to milliseconds
@@ -120,7 +120,9 @@ def _tags(a: VideoInfo, b: VideoInfo) -> Check:
 
 
 def _picture(a: VideoInfo, b: VideoInfo) -> Check:
-    names = ("width", "height", "sar", "rotation")
+    names = ["width", "height", "rotation"]
+    if not shown_alike(a.sar, b.sar, a.width):
+        names.append("sar")
     lost = [f"{n} {getattr(a, n)} -> {getattr(b, n)}" for n in names if getattr(a, n) != getattr(b, n)]
     if b.bits < a.bits:
         lost.append(f"bits {a.bits} -> {b.bits}")

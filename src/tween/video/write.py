@@ -20,7 +20,7 @@ from tween.video.encoding import Encoding, choose
 from tween.video.errors import explained
 from tween.video.gif import palettes
 from tween.video.images import ImageWriter, is_images, place
-from tween.video.info import VideoInfo, opened, pictures
+from tween.video.info import VideoInfo, opened, pictures, shown_alike
 from tween.video.planes import Layout
 
 _RATE_IS_CLOCK = ("mpeg1video", "mpeg2video", "mpeg4")  # codecs that count in frames
@@ -100,7 +100,7 @@ def open_writer(
                 )
             yield writer
             writer.finish()
-        writer.warnings += _misshapen(unfinished, info.sar)
+        writer.warnings += _misshapen(unfinished, info)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -214,17 +214,17 @@ def _stream(container: av.container.OutputContainer, encoding: Encoding, rate: F
     return stream
 
 
-def _misshapen(path: Path, sar: Fraction) -> list[str]:
+def _misshapen(path: Path, info: VideoInfo) -> list[str]:
     """What to say if the finished file does not tell the shape of its pixels: Matroska's own field cannot be set
     from here, so that it rests on the codec, and VP9, AV1, FFV1 and ProRes have none; MPEG-2 knows three shapes."""
-    if sar == 1:
+    if shown_alike(info.sar, Fraction(1), info.width):
         return []
     with opened(path) as container:
         told = Fraction(pictures(container).sample_aspect_ratio or 1)
-    if told == sar:
+    if shown_alike(info.sar, told, info.width):
         return []
     return [
-        f"the source's pixels are {float(sar):.4g} times as wide as high, but this file says {float(told):.4g}, "
+        f"the source's pixels are {float(info.sar):.4g} times as wide as high, but this file says {float(told):.4g}, "
         "so players will show it distorted; write .mp4, or another container with libx264"
     ]
 
