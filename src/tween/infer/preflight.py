@@ -20,7 +20,7 @@ from tween.video.info import VideoInfo
 from tween.video.read import open_reader
 
 JITTER = Fraction(1, 20)  # of a frame; time stamps of constant-rate files are rounded to milliseconds
-COPIES = 2 * DEPTH + scenes.FLASH + 4  # whole frames, as floats, that the stages hold
+COPIES = 2 * DEPTH + scenes.FLASH + 2 * scenes.WINDOW + 8  # whole frames, as floats, that the stages hold
 
 
 @dataclass(frozen=True, kw_only=True)
