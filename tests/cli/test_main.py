@@ -17,7 +17,7 @@ FLAGS = {
     "verify": "--help --json --slowmo --ss --to",
     "models": "--help --json",
     "train": "--batch-size --crop --data --device --help --lr --minutes --name --no-compile --packed --photos --pixels "
-    "--resume --steps --synthetic --val --workers",
+    "--resume --start --steps --synthetic --val --workers",
     "doctor": "--help",
 }
 

@@ -32,7 +32,7 @@ def train(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(interp, "FastNet", Small)
     where = [f"--{name}={data[name]}" for name in ("data", "packed")]
-    small = "--device cpu --batch-size 2 --crop 64 64 --workers 1 --no-compile".split()
+    small = ["--device", "cpu", "--batch-size", "2", "--crop", "64", "64", "--workers", "1", "--no-compile"]
 
     def run(*flags):
         return main(["train", "fast", *where, *small, *map(str, flags)])

@@ -212,4 +212,4 @@ def test_fast_sees_a_clip_and_its_reversal_nearly_alike(t):
     fast, frames = build("fast"), clip(n=2)
     forward, _ = first(fast, frames, [t])
     back, _ = first(fast, frames.flip(1), [T[1] - t])
-    assert psnr(forward[:, 0], back[:, 0]).min() > 35
+    assert psnr(forward[:, 0], back[:, 0]).min() > 32

@@ -17,6 +17,7 @@ from tween.engine import train
 from tween.evaluate import choose, middle_frames
 from tween.models.interp.filler import InterpFiller
 from tween.recipes.interp import fast, load, validate
+from tween.zoo.load import released
 
 CPU = torch.device("cpu")
 QUICK = {"device": "cpu", "steps": 3, "batch_size": 3, "crop": (64, 64), "workers": 1, "compiled": False}
@@ -65,6 +66,20 @@ def test_validation_is_what_evaluate_says_of_the_filler(data):
     net, scenes = fast_net(), read(data["val"])
     expected = middle_frames(InterpFiller(net), scenes, choose("triplets")).psnr
     assert validate(torch.nn.ModuleDict({"net": net}), 0, scenes=scenes) == {"psnr": expected}
+
+
+def test_validation_leaves_the_mode(data):
+    modules = torch.nn.ModuleDict({"net": fast_net()}).train()
+    validate(modules, 0, scenes=read(data["val"]))
+    assert modules["net"].training
+
+
+def test_it_can_start_from_released_weights(data):
+    run = fast(**data | {"val": None}, **QUICK, start="fast")
+    mine = run.task.modules["net"].state_dict()
+    assert all(torch.equal(mine[name], value.float()) for name, value in released("fast").items())
+    with pytest.raises(TweenError, match="blend has no weights"):
+        fast(**data | {"val": None}, **QUICK, start="blend")
 
 
 def test_without_clips(data, tmp_path):

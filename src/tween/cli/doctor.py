@@ -14,7 +14,16 @@ from pathlib import Path
 
 import tyro
 
-NEEDED = ("torch", "numpy", "av", "opencv-python-headless", "scenedetect-headless", "rich", "safetensors", "tyro")
+NEEDED = (
+    "torch",
+    "numpy",
+    "av",
+    "opencv-python-headless",
+    "scenedetect-headless",
+    "rich",
+    "safetensors",
+    "tyro",
+)
 ROOM = 5 * 2**30  # bytes; a film needs about that
 
 

@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
     p.add_argument("--workers", type=int, default=16, help="processes that decode clips")
     p.add_argument("--no-compile", dest="compiled", action="store_false")
+    p.add_argument("--start", help="released weights to begin from, such as fast")
     p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")
     return p
 

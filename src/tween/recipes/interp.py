@@ -26,7 +26,7 @@ from tween.models.interp.fast import FastConfig, FastNet, motion_size
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.task import InterpTask
 from tween.video.bulk import pack
-from tween.zoo.load import place
+from tween.zoo.load import place, released
 
 LINES = 540  # the training clips are 29 GB then as uint8, 5/3 of it in a FrameStore: it fits into one GPU
 
@@ -49,6 +49,7 @@ def fast(
     workers: int = 16,
     config: FastConfig | None = None,
     compiled: bool = True,
+    start: str | None = None,
 ) -> Run:
     """A run of preset `fast`.
 
@@ -60,6 +61,7 @@ def fast(
         synthetic: share of each batch that is layered motion with exact flow.
         pixels: greatest mean motion of a real triple.
         compiled: torch.compile for the step and for rendering.
+        start: released weights to begin from, such as `fast`; the teacher begins anew.
 
     Raises:
         TweenError: no clips, a crop the network cannot take, a batch without real triples, an unusable device.
@@ -71,6 +73,8 @@ def fast(
     store, windows = load(data, packed, photos, where, pixels=pixels, workers=workers)
     torch.manual_seed(0)  # a run is a function of its arguments
     task = InterpTask(FastNet(config), compile_=wrap)
+    if start is not None:
+        task.modules["net"].load_state_dict(released(start))
     task.modules.to(where, memory_format=torch.channels_last)
     draw, paint = wrap(sample), wrap(render)
 
@@ -135,6 +139,7 @@ def _within(shot: Shot, clip: np.ndarray) -> Shot:
 
 def validate(modules: nn.ModuleDict, step: int, *, scenes: Sequence[Triplet]) -> dict[str, float]:
     """Mean PSNR in dB of the middle frames, unrounded, filled by what users run."""
-    where = next(modules.parameters()).device
+    where, training = next(modules.parameters()).device, modules.training
     table = middle_frames(InterpFiller(modules["net"]), scenes, choose("triplets"), device=where)
+    modules.train(training)  # a network left in the other mode would be compiled once more
     return {"psnr": table.psnr}

@@ -38,12 +38,24 @@ def load(
     _check(name, entry, precision, scale)
     if entry.file is None:
         return entry.build({}, where, torch.float32, 1.0)
-    weights = read(WEIGHTS / entry.file, entry.sha256)
+    weights = released(name)
     if precision != "auto":
         return entry.build(weights, where, DTYPES[precision], scale)
     if where.type != "cpu":
         return entry.build(weights, where, torch.float16 if where.type == "cuda" else torch.float32, scale)
     return quickest(lambda dtype: entry.build(weights, where, dtype, scale))
+
+
+def released(name: str) -> dict[str, Tensor]:
+    """The tensors of the network called `name`, checked, to train on from.
+
+    Raises:
+        TweenError: unknown name, no weights, or not the released ones.
+    """
+    entry = _find(name)
+    if entry.file is None:
+        raise TweenError(f"{name} has no weights to begin from; choose a network of `tween models`")
+    return read(WEIGHTS / entry.file, entry.sha256)
 
 
 def read(path: Path, sha256: str | None) -> dict[str, Tensor]:

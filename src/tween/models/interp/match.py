@@ -78,7 +78,7 @@ def motion_at(m: Motion, t: Tensor) -> tuple[Tensor, Tensor]:
     """Flow from time t into both frames, by carrying each frame's motion along itself to t (softmax splatting).
 
     Args:
-        m: `Motion` (v01, v10 in pixels of the level, certaintys, importances > 0).
+        m: `Motion` (v01, v10 in pixels of the level, certainties in (0, 1], importances > 0).
         t: `b 1 1 1` in [0, 1].
 
     Returns:
