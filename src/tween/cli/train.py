@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--pixels", type=float, default=24.0, help="greatest mean motion of a real triple")
     p.add_argument("--lr", type=float, default=5e-4)
     p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
-    p.add_argument("--workers", type=int, default=16, help="processes that decode clips")
+    p.add_argument("--workers", type=int, default=16, help="threads that decode clips")
     p.add_argument("--no-compile", dest="compiled", action="store_false")
     p.add_argument("--start", help="released weights to begin from, such as fast")
     p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")

@@ -3,7 +3,7 @@ matter here; anything a user sees goes through read.py."""
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ def pack(paths: list[Path], folder: Path, lines: int, workers: int) -> list[Path
     targets = [folder / f"{path.parent.name}_{path.name}.npy" for path in paths]
     todo = [(p, t, lines) for p, t in zip(paths, targets, strict=True) if not t.exists()]
     if todo:
-        with ProcessPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(workers) as pool:  # OpenCV lets go of the interpreter; a fork could hang
             list(pool.map(_pack_one, *zip(*todo, strict=True)))
     return targets
 
