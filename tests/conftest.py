@@ -1,9 +1,15 @@
 """Fixtures every floor uses."""
 
 import os
+import shutil
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads stall small ops
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+if (
+    shutil.which("nvidia-smi") is None
+):  # no GPU: kernels run in Triton's interpreter, asked for before its import
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from pathlib import Path
 

@@ -204,6 +204,11 @@ def test_a_full_disk(source, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def hear_ctrl_c() -> None:
+    """In a child of a process that ignores Ctrl-C, as one in the background does, the child ignores it too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c(tmp_path):
     path = videos.write(tmp_path / "in.mp4", [Fraction(i, 30) for i in range(900)])
     command = [
@@ -220,6 +225,7 @@ def test_ctrl_c(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     ) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".*partial*")) and time.monotonic() < deadline:

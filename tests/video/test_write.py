@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -334,7 +335,11 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     )
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=root,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a background process
     )
     assert process.stdout.readline() == b"going\n"
     assert list(tmp_path.iterdir())
