@@ -122,6 +122,7 @@ class _Hand:
         self.there: list[tuple[Frame, Tensor]] = []
 
     def fill(self, gap: Gap, times: list[Fraction]) -> Sequence[Tensor]:
+        """One made picture `c h w` a time; steps down and tries again while memory runs out."""
         while True:
             try:
                 return self._fill(gap, times)

@@ -124,6 +124,7 @@ def _closest(encoder: str, formats: list[str], info: VideoInfo) -> str:
         return info.pix_fmt
 
     def loss(name: str) -> tuple:
+        """What choosing the pixel format `name` would lose, the worst first."""
         other = Layout.of(name)
         fits = all(
             size % step == 0 for size, step in zip((info.height, info.width), other.steps, strict=True)
