@@ -17,11 +17,11 @@ from tween.core import TweenError
 from tween.models.interp.config import BlockConfig
 from tween.models.interp.mhc import HyperConnection
 from tween.ops.attention import window_attention
-from tween.ops.scan2d import flip_scan2d, scan2d
+from tween.ops.scan2d import flip_scan2d, published_scan2d, scan2d
 from tween.ops.selective_scan import selective_scan
 from tween.ops.ssd import ssd
 
-SCANS = {"interleaved": scan2d, "flip": flip_scan2d}
+SCANS = {"interleaved": scan2d, "published": published_scan2d, "flip": flip_scan2d}
 
 
 def no_decay(parameter: nn.Parameter) -> nn.Parameter:

@@ -14,7 +14,8 @@ class BlockConfig:
         backbone: both branches, or only one of them.
         mamba: Mamba2 (state-space duality), or Mamba1 (selective scan).
         mamba_layout: `standard`; `matched` and `d_xb` are plans B and C of MaTVLM's initialisation.
-        scan: two frames interleaved in one sequence, or each frame for itself.
+        scan: two frames interleaved in one sequence; the same with the misplaced columns of the code released with
+            VFIMamba (`published`); or each frame for itself.
         channel_attention: ECA; squeeze-excitation; VFIMamba's convolutional CAB.
         gate: on the attention output: none, one a head, one a channel.
         residual: fusion and plain residual, or hyper-connections by Sinkhorn or by permutations.
@@ -27,7 +28,7 @@ class BlockConfig:
     backbone: Literal["hybrid", "mamba2_only", "gated_attn_only"] = "hybrid"
     mamba: Literal[1, 2] = 2
     mamba_layout: Literal["standard", "matched", "d_xb"] = "standard"
-    scan: Literal["interleaved", "flip"] = "interleaved"
+    scan: Literal["interleaved", "published", "flip"] = "interleaved"
     channel_attention: Literal["eca", "se", "cab"] = "eca"
     gate: Literal["none", "head", "element"] = "head"
     residual: Literal["plain", "mhc", "mhc_lite"] = "plain"
@@ -117,6 +118,7 @@ def ablations(base: NetConfig = THESIS) -> dict[str, NetConfig]:
         "exp1c-hybrid": one,
         "exp1d-mamba1": with_block(one, mamba=1),
         "exp1e-flip-scan": with_block(one, scan="flip"),
+        "exp1e-published-merge": with_block(one, scan="published"),
         "exp1f-se": with_block(one, channel_attention="se"),
         "exp1f-cab": with_block(one, channel_attention="cab"),
         "exp1g-no-gate": with_block(one, gate="none"),

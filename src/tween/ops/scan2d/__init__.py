@@ -9,7 +9,7 @@ from torch import Tensor
 
 Branch = Callable[[Tensor, bool], Tensor]
 
-__all__ = ["Branch", "flip_scan2d", "scan2d"]
+__all__ = ["Branch", "flip_scan2d", "published_scan2d", "scan2d"]
 
 
 def scan2d(tokens: Tensor, branch: Branch) -> Tensor:
@@ -29,6 +29,19 @@ def scan2d(tokens: Tensor, branch: Branch) -> Tensor:
     columns = tokens.transpose(1, 2)
     rows_out = _both_ways(tokens, branch)
     return rows_out + _both_ways(columns, branch).transpose(1, 2)
+
+
+def published_scan2d(tokens: Tensor, branch: Branch) -> Tensor:
+    """`scan2d` with the un-merge of the code released with VFIMamba, for its ablation.
+
+    It reads a column sequence, ordered (w, h, f), as if it were (f, w, h): for even h, three quarters of the column
+    tokens are added to another place or frame than they belong to. Shapes as `scan2d`.
+    """
+    h, w, f = tokens.shape[1:4]
+    rows_out = _both_ways(tokens, branch)
+    columns_out = _both_ways(tokens.transpose(1, 2), branch).flatten(1, 3)
+    misplaced = columns_out.unflatten(1, (f, w, h)).transpose(2, 3).flatten(1, 3)
+    return rows_out + misplaced.unflatten(1, (h, w, f))
 
 
 def flip_scan2d(tokens: Tensor, branch: Branch) -> Tensor:
