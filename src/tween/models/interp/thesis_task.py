@@ -1,0 +1,122 @@
+"""What `thesis` and `quality` are trained on: the plan's composite loss, and flow from a teacher where one is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from tween.losses import census, flow_epe, flow_smoothness, laplacian
+from tween.models.interp.net import Filled, HybridNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositeWeights:
+    """Weights of the plan's loss (5.2)."""
+
+    lap: float = 1.0
+    ter: float = 1.0
+    vgg: float = 0.005
+    flow_smooth: float = 0.1
+
+
+def composite(filled, truth, image0, image1, *, phase, weights, vgg=None) -> dict[str, Tensor]:
+    """Weighted terms by name."""
+    terms = {
+        "loss_lap": weights.lap * laplacian(filled.prediction, truth),
+        "loss_ter": weights.ter * census(filled.prediction, truth),
+    }
+    if phase > 1:
+        smooth = flow_smoothness(filled.flow_t0, truth) + flow_smoothness(filled.flow_t1, truth)
+        terms["loss_flow_smooth"] = weights.flow_smooth * smooth
+    return terms
+
+
+class Batch(Protocol):
+    """What the task needs of a batch; see `tween.data.clips.Triples`."""
+
+    frames: Tensor
+    t: Tensor
+    flow: Tensor
+    known: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThesisWeights:
+    """Weights of the plan's terms, and of the distance to a teacher's flow (Exp-2e; 0 leaves it out)."""
+
+    composite: CompositeWeights = field(default_factory=CompositeWeights)
+    distill: float = 0.0
+
+
+class ThesisTask:
+    """One turn. Before step `freeze` the backbone runs as in use (no stochastic depth) and gets no gradient.
+
+    Args:
+        freeze: step at which the backbone begins to learn.
+        vgg: features of the perceptual term; None leaves it out.
+        compile_: wraps all of a step that runs on the device.
+    """
+
+    def __init__(
+        self,
+        net: HybridNet,
+        weights: ThesisWeights | None = None,
+        *,
+        freeze: int = 0,
+        vgg: nn.Module | None = None,
+        compile_: Callable[[Any], Any] = lambda f: f,
+    ) -> None:
+        self.modules = nn.ModuleDict({"net": net})
+        self.weights = weights or ThesisWeights()
+        self.freeze, self.vgg = freeze if net.backbone is not None else 0, vgg
+        self._terms = compile_(self.terms)
+
+    def params(self) -> Mapping[str, list[dict[str, Any]]]:
+        """The backbone in groups that begin at step `freeze`; A_log, D, dt_bias and mixing logits never decay."""
+        net = self.modules["net"]
+        late = [] if net.backbone is None else list(net.backbone.parameters())
+        known = set(late)
+        groups = []
+        for params, begin in ((late, self.freeze), ([p for p in net.parameters() if p not in known], 0)):
+            free = [p for p in params if getattr(p, "_no_weight_decay", False)]
+            rest = [p for p in params if not getattr(p, "_no_weight_decay", False)]
+            groups += [
+                {"params": rest, "begin": begin},
+                {"params": free, "begin": begin, "weight_decay": 0.0},
+            ]
+        return {"main": groups}
+
+    def turns(self, step: int) -> Iterable[str]:
+        return ("main",)
+
+    def loss(self, turn: str, batch: Batch, step: int) -> Mapping[str, Tensor]:
+        net = self.modules["net"]
+        if net.backbone is not None:
+            net.backbone.train(step >= self.freeze)
+        return self._terms(batch.frames, batch.t, batch.flow, batch.known)
+
+    def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
+        """Nothing: what is frozen is a function of the step."""
+
+    def terms(self, frames: Tensor, t: Tensor, flow: Tensor, known: Tensor) -> dict[str, Tensor]:
+        """Weighted loss terms. Shapes as in `tween.data.clips.Triples`."""
+        net, w = self.modules["net"], self.weights
+        image0, truth, image1 = frames.unbind(1)
+        filled = net(image0, image1, t)
+        terms = composite(
+            filled, truth, image0, image1, phase=net.config.phase, weights=w.composite, vgg=self.vgg
+        )
+        if w.distill and net.config.has_flow:
+            terms["loss_distill"] = w.distill * teacher_error(filled, flow, known)
+        return terms
+
+
+def teacher_error(filled: Filled, flow: Tensor, known: Tensor) -> Tensor:
+    """End-point error in pixels of both flows against a teacher's `b 4 h w`, over the samples where it is known."""
+    student = torch.cat((filled.flow_t0, filled.flow_t1), 1)
+    valid = known.view(-1, 1, 1, 1).expand_as(flow[:, :1])
+    return flow_epe(student, flow, valid)

@@ -1,0 +1,150 @@
+"""How `thesis` and `quality` are trained: the plan's three phases, each from the weights of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tween.core import TweenError
+from tween.data.clips import Triples
+from tween.engine import distributed
+from tween.engine.optim import Optim
+from tween.engine.run import Run
+from tween.evaluate import choose, middle_frames
+from tween.models.interp.config import THESIS, NetConfig
+from tween.models.interp.hybrid_filler import HybridFiller
+from tween.models.interp.net import HybridNet
+from tween.models.interp.thesis_task import ThesisTask, ThesisWeights
+from tween.recipes.plan import PLANS, VIMEO, Phase, Plan, Schedule, in_steps
+from tween.zoo.load import place
+
+Batch = Callable[[int], Triples]
+Validate = Callable[[nn.ModuleDict, int], dict[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """Where batches come from.
+
+    Attributes:
+        draw: (schedule, batch size, seed, device) -> index -> batch, a pure function of the index.
+        samples: in one epoch.
+        scenes: triplets to validate on.
+        about: for the report: names, paths, counts.
+    """
+
+    draw: Callable[[Schedule, int, int, torch.device], Batch]
+    samples: int = VIMEO
+    scenes: Sequence[Any] = ()
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def thesis(
+    *,
+    phase: Phase,
+    batch: Feed | Batch,
+    config: NetConfig | None = None,
+    plan: Plan | None = None,
+    weights: ThesisWeights | None = None,
+    name: str | None = None,
+    device: str = "auto",
+    steps: int | None = None,
+    epochs: int | None = None,
+    batch_size: int = 8,
+    grad_accum: int = 1,
+    lr: float | None = None,
+    freeze_backbone: int | None = None,
+    precision: str = "bf16",
+    ema: float = 0.0,
+    compiled: bool = False,
+    vgg: nn.Module | None = None,
+    start: str | Path | None = None,
+    validate: Validate | None = None,
+    eval_interval: int = 1,
+    minutes: float | None = None,
+    seed: int = 0,
+    tensorboard: bool = False,
+    runs: Path = Path("runs"),
+) -> Run:
+    """A run of one phase.
+
+    Args:
+        phase: sets the plan, the losses and `config.phase`.
+        batch: a feed, or a function of the batch's index; an epoch is then one of Vimeo90K.
+        config: the network; by default `THESIS`.
+        plan: instead of the plan's own, for what has no argument here (ratio, crops, warm-up, weight decay).
+        weights: of the losses.
+        name: the run's folder under `runs`.
+        steps: of the whole run; warm-up, freezing and curriculum keep their shares of it.
+        epochs, lr, freeze_backbone: instead of the plan's; `lr` keeps the ratio to its end.
+        grad_accum: batches summed into one step.
+        vgg: features of the perceptual term; None leaves it out.
+        start: weights to begin from: a run's NAME, NAME_best or a file.
+        validate: (modules, step) -> values, of which `psnr` marks the best weights.
+        eval_interval: epochs between validations.
+
+    Raises:
+        TweenError: on what does not fit together, in one sentence.
+    """
+    if phase not in PLANS:
+        raise TweenError(f"phase should be 1, 2 or 3, but got {phase}")
+    ranks = distributed.start()
+    where = place(device)
+    plan = _changed(plan or PLANS[phase], epochs=epochs, lr=lr, freeze=freeze_backbone)
+    feed = batch if isinstance(batch, Feed) else Feed(draw=lambda *_: batch)
+    schedule = in_steps(
+        plan, samples=feed.samples, batch_size=batch_size, per_step=grad_accum * ranks.world, steps=steps
+    )
+    torch.manual_seed(seed)  # a run is a function of its arguments
+    net = HybridNet(replace(config or THESIS, phase=phase))
+    wrap = partial(torch.compile, dynamic=False) if compiled else lambda f: f
+    task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg, compile_=wrap)
+    task.modules.to(where)
+    if validate is None and feed.scenes:
+        validate = partial(middle_psnr, scenes=feed.scenes)
+    return Run(
+        name=name or f"phase{phase}",
+        task=task,
+        batch=feed.draw(schedule, batch_size, seed, where),
+        batch_size=batch_size,
+        steps=schedule.steps,
+        optim=Optim(
+            lr=plan.lr,
+            min_lr=plan.min_lr,
+            warmup=schedule.warmup,
+            weight_decay=plan.weight_decay,
+            clip=1.0,
+        ),
+        precision=precision,
+        ema=ema,
+        accumulate=grad_accum,
+        seed=seed,
+        validate=validate,
+        best_key=None if validate is None else "psnr",
+        eval_interval=max(1, eval_interval * schedule.epoch),
+        save_interval=schedule.epoch,
+        minutes=minutes,
+        runs=runs,
+        tensorboard=tensorboard,
+    )
+
+
+def _changed(plan: Plan, *, epochs: int | None, lr: float | None, freeze: int | None) -> Plan:
+    changes: dict[str, Any] = {"epochs": epochs, "freeze": freeze}
+    if lr is not None:
+        changes |= {"lr": lr, "min_lr": lr * plan.min_lr / plan.lr}
+    return replace(plan, **{name: value for name, value in changes.items() if value is not None})
+
+
+def middle_psnr(modules: nn.ModuleDict, step: int, *, scenes: Sequence[Any]) -> dict[str, float]:
+    """Mean PSNR in dB and SSIM of the middle frames, unrounded, filled by what users run."""
+    where, training = next(modules.parameters()).device, modules.training
+    table = middle_frames(HybridFiller(modules["net"]), scenes, choose("triplets"), device=where)
+    modules.train(training)
+    return {"psnr": table.psnr, "ssim": table.ssim}
