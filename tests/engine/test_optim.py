@@ -35,7 +35,7 @@ def test_only_matrices_decay():
     optimizer = Optim(weight_decay=0.5).build([{"params": layer.parameters()}])
     for p in layer.parameters():
         p.grad = torch.zeros_like(p)
-    optim.step(optimizer, rate=0.1, clip=1.0, loss=torch.zeros(()))
+    optim.step(optimizer, rate=lambda _: 0.1, clip=1.0, loss=torch.zeros(()))
     after = layer.state_dict()
     torch.testing.assert_close(after["0.weight"], 0.95 * before["0.weight"])
     assert torch.equal(after["0.bias"], before["0.bias"])
@@ -46,7 +46,7 @@ def test_gradients_are_clipped_together():
     p, q = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
     optimizer = Optim().build([{"params": [p, q]}])
     p.grad, q.grad = torch.full((2, 2), 3.0), torch.full((2,), 4.0)
-    norm, skipped = optim.step(optimizer, rate=0.0, clip=1.0, loss=torch.zeros(()))
+    norm, skipped = optim.step(optimizer, rate=lambda _: 0.0, clip=1.0, loss=torch.zeros(()))
     assert norm == pytest.approx(68**0.5)
     assert skipped == 0
     assert torch.cat([p.grad.flatten(), q.grad]).norm() == pytest.approx(1.0, rel=1e-5)
@@ -56,10 +56,10 @@ def test_a_skipped_step_leaves_moments_and_count():
     p = nn.Parameter(torch.ones(2, 2))
     optimizer = Optim(weight_decay=0.1).build([{"params": [p]}])
     p.grad = torch.ones(2, 2)
-    optim.step(optimizer, rate=0.1, clip=1.0, loss=torch.zeros(()))
+    optim.step(optimizer, rate=lambda _: 0.1, clip=1.0, loss=torch.zeros(()))
     value, kept = p.detach().clone(), {k: v.clone() for k, v in optimizer.state[p].items()}
     p.grad = torch.full((2, 2), torch.inf)
-    _, skipped = optim.step(optimizer, rate=0.1, clip=1.0, loss=torch.zeros(()))
+    _, skipped = optim.step(optimizer, rate=lambda _: 0.1, clip=1.0, loss=torch.zeros(()))
     assert skipped == 1
     assert torch.equal(p, value)
     assert all(torch.equal(kept[k], v) for k, v in optimizer.state[p].items())

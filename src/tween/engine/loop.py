@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,16 +114,16 @@ def take_turn(
     """One optimiser's part of a step, over `batches` (their index and themselves)."""
     optimizer, terms = state.optimizers[turn], {}
     optimizer.zero_grad(set_to_none=True)
-    with frozen(state.modules, optimizer):
+    with frozen(state.modules, optimizer, state.step):
         for index, batch in batches:
             seed(run.seed, turn, index)
             for name, value in backward(turn, run, state.step, batch).items():
                 terms[name] = terms.get(name, 0) + value
     loss = torch.stack([value.float() for value in terms.values()]).sum()
     distributed.average([*optim.gradients(optimizer), loss], ranks)
-    rate = run.optim.rate(state.step, run.steps, state.fresh)
+    rate = partial(run.optim.rate, state.step, run.steps, state.fresh)
     norm, skipped = optim.step(optimizer, rate=rate, clip=run.optim.clip, loss=loss)
-    named = terms | {"norm": norm, "skipped": skipped}
+    named = terms | {"loss_total": loss, "norm": norm, "skipped": skipped}
     return named if len(state.optimizers) == 1 else {f"{turn}/{name}": value for name, value in named.items()}
 
 
@@ -136,9 +137,10 @@ def backward(turn: str, run: Run, step: int, batch: Any) -> dict[str, Tensor]:
 
 
 @contextmanager
-def frozen(modules: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Only the optimiser's own parameters need gradients in the block; what the task froze stays frozen."""
-    owned = {p for group in optimizer.param_groups for p in group["params"]}
+def frozen(modules: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> Iterator[None]:
+    """In the block only those of the optimiser's own parameters need gradients that have begun to learn by `step`;
+    what the task froze stays frozen."""
+    owned = {p for group in optimizer.param_groups if group["begin"] <= step for p in group["params"]}
     others = [p for p in modules.parameters() if p.requires_grad and p not in owned]
     for p in others:
         p.requires_grad_(False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,21 +33,27 @@ class Optim:
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0
 
-    def rate(self, step: int, steps: int, fresh: int) -> float:
-        """Learning rate at `step` of `steps`, with moments gathered since step `fresh`."""
+    def rate(self, step: int, steps: int, fresh: int, begin: int = 0) -> float:
+        """Learning rate at `step` of `steps`, with moments gathered since step `fresh`.
+
+        What begins to learn at step `begin` has a warm-up of its own from there.
+        """
         peak = cosine(step, steps=steps, warmup=self.warmup, lr=self.lr, min_lr=self.min_lr)
-        return peak * (ramp(step - fresh, self.rewarm) if fresh else 1.0)
+        late = ramp(step - begin, self.warmup) if begin else 1.0
+        return peak * late * (ramp(step - fresh, self.rewarm) if fresh else 1.0)
 
     def build(self, groups: Iterable[Mapping[str, Any]]) -> AdamW:
         """One AdamW over `groups`, each split into what decays and what does not.
 
+        A group's `begin` is the step from which it learns: before, the loop gives it no gradient, so AdamW neither
+        moves nor decays it and keeps no moments of it.
         Fused on every device: only that form skips a step by a flag that stays on the device.
         """
         split = [part for group in groups for part in self._split(group) if part["params"]]
         return AdamW(split, lr=self.lr, betas=self.betas, fused=True)
 
     def _split(self, group: Mapping[str, Any]) -> list[dict[str, Any]]:
-        params, own = list(group["params"]), {k: v for k, v in group.items() if k != "params"}
+        params, own = list(group["params"]), {"begin": 0} | {k: v for k, v in group.items() if k != "params"}
         own["scale"] = own.get("lr", self.lr) / self.lr
         matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
         return [
@@ -61,8 +67,13 @@ def gradients(optimizer: AdamW) -> list[Tensor]:
     return [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
 
-def step(optimizer: AdamW, *, rate: float, clip: float, loss: Tensor) -> tuple[Tensor, Tensor]:
+def step(
+    optimizer: AdamW, *, rate: Callable[[int], float], clip: float, loss: Tensor
+) -> tuple[Tensor, Tensor]:
     """Clip and step, or nothing at all when `loss` or the gradient is not finite. Never waits for the device.
+
+    Args:
+        rate: learning rate of a group that begins to learn at a given step.
 
     Returns:
         the gradient's norm before clipping and 1.0 if the step was skipped, both scalars on the device.
@@ -73,6 +84,6 @@ def step(optimizer: AdamW, *, rate: float, clip: float, loss: Tensor) -> tuple[T
     skipped = (~torch.isfinite(norm + loss)).float()
     optimizer.found_inf = skipped  # read by the fused kernel: 1 leaves parameters, moments and counts alone
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
+        group["lr"] = rate(group["begin"]) * group["scale"]
     optimizer.step()
     return norm, skipped

@@ -1,4 +1,4 @@
-"""`thesis` and `quality` as a `Filler`: what the shared frame alone gives is kept, a pair's work serves all its times."""
+"""`thesis` and `quality` as a `Filler`: the shared frame's features are kept, a pair's work serves all its times."""
 
 from __future__ import annotations
 
