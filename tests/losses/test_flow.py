@@ -2,7 +2,7 @@
 
 import torch
 
-from tween.losses import distillation, flow_epe, flow_smoothness
+from tween.losses import distillation, flow_epe, flow_smoothness, teacher_distillation
 
 
 def test_flow_epe_in_pixels():
@@ -57,3 +57,36 @@ def test_distillation_of_equal_flows_has_a_finite_gradient():
     ones = torch.ones(1, 3, 4, 4)
     distillation(flow, torch.zeros(1, 4, 4, 4), ones, 0 * ones, 0 * ones).backward()
     assert flow.grad.isfinite().all()
+
+
+def test_an_exact_teacher_pulls_as_charbonnier_does():
+    g = torch.Generator().manual_seed(0)
+    flow, teacher = 5 * torch.randn(2, 1, 4, 6, 7, generator=g)
+    expected = ((flow - teacher) ** 2 + 1e-6).sqrt().mean()
+    torch.testing.assert_close(teacher_distillation(flow, teacher, doubt=0.0), expected)
+
+
+def test_a_doubted_teacher_pulls_less_the_farther_it_is():
+    flow = torch.tensor([0.5, 2.0, 8.0]).view(1, 1, 1, 3).repeat(1, 2, 1, 1).requires_grad_(True)
+    loss = teacher_distillation(flow, torch.zeros(1, 2, 1, 3))
+    d, p = torch.tensor([0.5, 2.0, 8.0]), torch.exp(-0.3 * 2**0.5 * torch.tensor([0.5, 2.0, 8.0]))
+    torch.testing.assert_close(loss, ((d**2 + (10 ** ((1 - 10 * p) / 3)) ** 2) ** (p / 2)).mean())
+    loss.backward()
+    pull = flow.grad[0, 0, 0].tolist()
+    assert pull[0] > pull[1] > pull[2] > 0
+
+
+def test_a_teacher_is_heard_where_it_is_valid():
+    flow = torch.zeros(1, 4, 4, 4, requires_grad=True)
+    teacher = torch.full((1, 4, 4, 4), float("nan"), requires_grad=True)
+    valid = torch.zeros(1, 2, 4, 4)
+    valid[:, 0, :2] = 1
+    loss = teacher_distillation(
+        flow, torch.where(valid.repeat_interleave(2, 1) > 0, 3.0, teacher), valid, doubt=0.0
+    )
+    torch.testing.assert_close(loss, torch.tensor(9 + 1e-6).sqrt())
+    loss.backward()
+    assert flow.grad.isfinite().all()
+    assert (flow.grad[:, :2, :2] < 0).all()
+    assert flow.grad[:, 2:].abs().sum() == flow.grad[:, :, 2:].abs().sum() == 0
+    assert teacher.grad is None

@@ -59,3 +59,29 @@ def distillation(
         better = error > least + 0.01
     square = (flow.float() - teacher_flow.detach().float()).pow(2).mean(1, keepdim=True)
     return (torch.sqrt(square + 1e-12) * better).mean()
+
+
+def teacher_distillation(
+    flow: Tensor, teacher_flow: Tensor, valid: Tensor | None = None, *, doubt: float = 0.3
+) -> Tensor:
+    """Pull the flow to that of a teacher outside the network: exact flow, DIS, FlowFormer++, any file of flow.
+
+    The robust distance of IFRNet (CVPR 2022): (d^2 + eps^2)^(p/2) of the difference d in px, with
+    p = exp(-doubt |flow - teacher|) and eps = 10^(1/3 - 10 p / 3) at every pixel, so that a place where the
+    student is far from a teacher, who may be wrong there, pulls little. p itself is not learned from.
+
+    Args:
+        flow, teacher_flow: `b 2k h w` px.
+        valid: `b k h w` or `b 1 h w`, 1 where the teacher is to be heard; elsewhere it may be anything, NaN too.
+        doubt: per px. 0 for a teacher that is exact: then it is the Charbonnier distance with eps 1e-3.
+    """
+    apart = (flow.float() - teacher_flow.detach().float()).unflatten(1, (-1, 2))
+    heard = (
+        torch.ones_like(apart[:, :, 0]) if valid is None else (valid > 0).expand(-1, apart.shape[1], -1, -1)
+    )
+    apart = torch.where(heard[:, :, None] > 0, apart, 0.0)
+    with torch.no_grad():
+        p = torch.exp(-doubt * apart.norm(dim=2, keepdim=True))
+        eps = 10 ** ((1 - 10 * p) / 3)
+    distance = (apart**2 + eps**2) ** (p / 2)
+    return (distance.mean(2) * heard).sum() / heard.sum().clamp(min=1)

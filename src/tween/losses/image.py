@@ -51,17 +51,30 @@ def census(prediction: Tensor, target: Tensor) -> Tensor:
     Args:
         prediction, target: `b 3 h w`, sides of more than 6 pixels.
     """
-    a, b = gray(prediction), gray(target)
-    h, w = a.shape[-2] - 3, a.shape[-1] - 6
+    return soft_census(gray(prediction)[:, None], gray(target)[:, None], 3)
+
+
+def soft_census(a: Tensor, b: Tensor, radius: int) -> Tensor:
+    """Mean over pixels, channels and neighbours of how far apart the softened signs of two maps are, in [0, 1).
+
+    Args:
+        a, b: `b c h w`, sides of more than 2 `radius` pixels; 0.9 is a clear difference.
+    """
+    h, w = a.shape[-2] - radius, a.shape[-1] - 2 * radius
     apart = torch.zeros((), device=a.device)
-    for dy, dx in HALF_WINDOW:
-        signs = (sign(x[..., dy : dy + h, dx + 3 : dx + 3 + w] - x[..., :h, 3 : 3 + w]) for x in (a, b))
+    neighbours = half_window(radius)
+    for dy, dx in neighbours:
+        x0 = radius + dx
+        signs = (sign(x[..., dy : dy + h, x0 : x0 + w] - x[..., :h, radius : radius + w]) for x in (a, b))
         e = (next(signs) - next(signs)) ** 2
         apart = apart + e / (0.1 + e)
-    return apart.mean() / len(HALF_WINDOW)
+    return apart.mean() / len(neighbours)
 
 
-HALF_WINDOW = tuple((dy, dx) for dy in range(4) for dx in range(-3, 4) if (dy, dx) > (0, 0))
+def half_window(radius: int) -> list[tuple[int, int]]:
+    """(dy, dx) of the neighbours in a window that come after its centre in reading order."""
+    rows, columns = range(radius + 1), range(-radius, radius + 1)
+    return [(dy, dx) for dy in rows for dx in columns if (dy, dx) > (0, 0)]
 
 
 def gray(image: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Floor 2: networks that losses and metrics share."""
