@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetrics_psnr
 
 from tween.core import TweenError
-from tween.metrics import Mean, interpolation_error, psnr, ssim_matlab
+from tween.metrics import Mean, interpolation_error, psnr, ssim_matlab, ssim_uniform
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def test_psnr_is_skimage_s(pair):
     expected = [
         peak_signal_noise_ratio(y.numpy(), x.numpy(), data_range=1) for x, y in zip(a, b, strict=True)
     ]
-    torch.testing.assert_close(psnr(a, b), torch.tensor(expected).double())
+    torch.testing.assert_close(psnr(a, b), torch.tensor(expected).double(), atol=1e-6, rtol=0)
+    outside = torchmetrics_psnr(a.double(), b.double(), data_range=1.0, reduction="none", dim=(1, 2, 3))
+    torch.testing.assert_close(psnr(a, b), outside, atol=1e-6, rtol=0)
 
 
 def test_psnr_rounded_is_that_of_the_files(pair):
@@ -70,6 +73,21 @@ def test_ssim_of_pictures_smaller_than_the_window():
     torch.testing.assert_close(ssim_matlab(a, b), dense_ssim(a, b), atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("rounded", [False, True])
+def test_uniform_ssim_is_skimage_s(pair, rounded):
+    if rounded:
+        files = [[(x * 255).round().byte().permute(1, 2, 0).numpy() for x in images] for images in pair]
+        span = 255
+    else:
+        files = [[x.double().permute(1, 2, 0).numpy() for x in images] for images in pair]
+        span = 1
+    expected = [
+        structural_similarity(x, y, channel_axis=2, data_range=span) for x, y in zip(*files, strict=True)
+    ]
+    found = ssim_uniform(*pair, rounded=rounded)
+    torch.testing.assert_close(found, torch.tensor(expected).double(), atol=1e-6, rtol=0)
+
+
 def test_interpolation_error_is_in_rounded_grey_levels():
     a = torch.full((2, 3, 4, 4), 100 / 255)
     b = a.clone()
@@ -88,7 +106,7 @@ def test_mean_over_pictures_not_over_pixels():
     assert math.isnan(Mean().compute())
 
 
-@pytest.mark.parametrize("metric", [psnr, ssim_matlab, interpolation_error])
+@pytest.mark.parametrize("metric", [psnr, ssim_matlab, ssim_uniform, interpolation_error])
 def test_pictures_of_two_sizes_are_refused(metric):
     with pytest.raises(TweenError, match="one size"):
         metric(torch.rand(1, 3, 8, 8), torch.rand(1, 1, 8, 8))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tween.core import TweenError
-from tween.ops.ssim import ssim_map
+from tween.ops.ssim import C1, C2, ssim_map
 
 
 def levels(image: Tensor) -> Tensor:
@@ -31,6 +32,22 @@ def ssim_matlab(prediction: Tensor, target: Tensor, *, rounded: bool = False) ->
     _same(prediction, target)
     a, b = (levels(x) / 255 if rounded else x.double() for x in (prediction, target))
     return torch.stack([ssim_map(x[None], y[None]).mean() for x, y in zip(a, b, strict=True)])
+
+
+def ssim_uniform(prediction: Tensor, target: Tensor, *, rounded: bool = False) -> Tensor:
+    """scikit-image's default SSIM, which Xiph is reported with: 7x7 windows that lie wholly inside, each counting
+    alike, unbiased variances, mean over windows and channels; L = 1.
+
+    Args:
+        prediction, target: sides of 7 px and more.
+    """
+    _same(prediction, target)
+    a, b = (levels(x) / 255 if rounded else x.double() for x in (prediction, target))
+    mean_a, mean_b, aa, bb, ab = (F.avg_pool2d(x, 7, 1) for x in (a, b, a * a, b * b, a * b))
+    unbiased = 49 / 48
+    both, power = mean_a * mean_b, mean_a**2 + mean_b**2
+    similar = (2 * both + C1) * (2 * unbiased * (ab - both) + C2)
+    return (similar / ((power + C1) * (unbiased * (aa + bb - power) + C2))).flatten(1).mean(1)
 
 
 def interpolation_error(prediction: Tensor, target: Tensor) -> Tensor:
