@@ -75,7 +75,9 @@ def test_released_vfimamba_unmerge_misplaces_three_quarters(h, w):
     assert at_home == 0.25 if w % 2 == 0 else at_home < 0.5
     assert torch.equal(columns.view(w, h, 2).transpose(0, 1), tokens[0, ..., 0])
     ours = published_scan2d(tokens, lambda sequence, reverse: sequence)[0, ..., 0]
-    assert torch.equal(ours, 2 * tokens[0, ..., 0] + 2 * released)  # rows stay, columns of both directions go astray
+    assert torch.equal(
+        ours, 2 * tokens[0, ..., 0] + 2 * released
+    )  # rows stay, both directions of columns stray
 
 
 @pytest.mark.parametrize(("h", "w"), [(5, 7), (4, 6)])
