@@ -3,11 +3,13 @@
 import json
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.engine.toy import Toy, batch, toy_run
@@ -224,3 +226,109 @@ def test_a_step_never_reads_from_the_device(tmp_path, precision):
         take_step(run, state, Ranks())
     with pytest.raises(AssertionError), NoRead():
         torch.ones(()).item()
+
+
+def test_the_first_of_many_broken_steps_is_saved_with_its_batch(tmp_path):
+    def poisoned(index):
+        return batch(index) * (math.nan if 6 <= index < 9 else 1)
+
+    run = toy_run(tmp_path, batch=poisoned, patience=3, log_interval=2, steps=20)
+    with pytest.raises(TweenError, match=r"step 6 had none \(near, far, loss_total") as said:
+        train(run)
+    assert str(said.value).count(".safetensors") == 1
+    values, head = read(tmp_path / "not-finite-6.safetensors")
+    assert head == {"kind": "batch", "step": 6, "index": 6}
+    assert values["batch"].isnan().all()
+    kept, head = read(tmp_path / "last.safetensors")
+    assert head["step"] == 10  # the log that follows step 8
+    assert all(value.isfinite().all() for value in kept.values())
+    assert train(run).finished  # behind it, and nothing of it is left
+    assert read(tmp_path / "last.safetensors")[1]["step"] == 20
+
+
+@pytest.mark.parametrize(("patience", "stops"), [(1, True), (2, False)])
+def test_patience_counts_steps_on_end(tmp_path, patience, stops):
+    def poisoned(index):
+        return batch(index) * (math.nan if index in (3, 5) else 1)
+
+    run = toy_run(tmp_path, batch=poisoned, patience=patience)
+    if not stops:
+        assert train(run).skipped == 2
+        return
+    with pytest.raises(TweenError, match="step 3 had none"):
+        train(run)
+
+
+class Late(Toy):
+    """Its first layer learns from step 4 on."""
+
+    def params(self):
+        a, b = (list(self.modules[name].parameters()) for name in "ab")
+        return {"main": [{"params": a, "begin": 4}, {"params": b}]}
+
+
+def test_what_begins_later_has_no_gradient_before_and_a_warmup_of_its_own(tmp_path):
+    task = Late()
+    run = toy_run(tmp_path, task=task)
+    state = begin(run, False, Ranks())
+    before, optimizer = task.modules["a"].weight.clone(), state.optimizers["main"]
+    for step in range(12):
+        take_step(run, state, Ranks())
+        rates = {group["begin"]: group["lr"] for group in optimizer.param_groups}
+        moved = not torch.equal(task.modules["a"].weight, before)
+        assert moved == (task.modules["a"].weight.grad is not None) == (step >= 4)
+        assert (task.modules["a"].weight in optimizer.state) == (step >= 4)
+        if step >= 4:  # three steps of warm-up
+            assert rates[4] == pytest.approx(rates[0] * min(1, (step - 3) / 3))
+    assert optimizer.state[task.modules["a"].weight]["step"] == 8  # fresh moments
+
+
+@pytest.mark.parametrize("stop", [3, 4, 5])
+def test_stop_and_resume_around_a_late_beginning(tmp_path, stop):
+    train(toy_run(tmp_path / "whole", task=Late()))
+    train(toy_run(tmp_path / "parts", task=Late()), until=stop)
+    train(toy_run(tmp_path / "parts", task=Late()))
+    same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_until_stops_saved(tmp_path):
+    report = train(toy_run(tmp_path), until=5)
+    assert (report.step, report.finished) == (5, False)
+    assert read(tmp_path / "last.safetensors")[1]["step"] == 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    scan: str = "interleaved"
+
+
+def configured(**fields):
+    task = Toy()
+    task.modules["a"].config = Config(**fields)
+    return task
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_although_its_tensors_fit(tmp_path):
+    train(toy_run(tmp_path, task=configured()), until=2)
+    with pytest.raises(TweenError, match=r"another configuration .scan was interleaved, now flip"):
+        train(toy_run(tmp_path, task=configured(scan="flip")))
+    assert train(toy_run(tmp_path, task=configured())).finished
+
+
+def test_pictures_are_drawn_where_it_validates(tmp_path, monkeypatch):
+    seen = []
+    board = SimpleNamespace(
+        add_scalar=lambda *a: None, add_image=lambda name, x, step: seen.append((name, x.dtype, step))
+    )
+    monkeypatch.setitem(
+        sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=lambda f: board)
+    )
+
+    def pictures(modules, step):
+        assert not modules.training
+        return {"ramp": torch.linspace(-0.5, 1.5, 5).expand(3, 4, 5) * (step == 12)}
+
+    train(toy_run(tmp_path, pictures=pictures, eval_interval=6, tensorboard=True))
+    assert seen == [("ramp", torch.uint8, 6), ("ramp", torch.uint8, 12)]
+    with Image.open(tmp_path / "ramp.png") as shown:  # the latest
+        assert (shown.size, [shown.getpixel((x, 0))[0] for x in range(5)]) == ((5, 4), [0, 0, 128, 255, 255])

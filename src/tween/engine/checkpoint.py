@@ -76,6 +76,19 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise TweenError(f"expected a checkpoint at {path}, but could not read one ({error})") from error
 
 
+def header(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, without its tensors.
+
+    Raises:
+        TweenError: if there is no such file or it is not one of ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {})["tween"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise TweenError(f"expected a checkpoint at {path}, but could not read one ({error})") from error
+
+
 def save(path: Path, state: State, config: dict[str, Any]) -> None:
     """A full checkpoint of `state`."""
     values = {f"weights/{name}": value for name, value in averages.tensors(state.modules).items()}

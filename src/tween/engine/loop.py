@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -27,38 +27,44 @@ from tween.engine.meter import Meter
 from tween.engine.run import Report, Run
 
 
-def train(run: Run, *, resume: bool | Path = True) -> Report:
+def train(run: Run, *, resume: bool | Path = True, until: int | None = None) -> Report:
     """Run `run` to its end or until its minutes are over; always saved when this returns.
 
     Args:
         resume: True goes on from `folder/last.safetensors` if it is there, a path from that checkpoint, False
             starts anew. Full and lean checkpoints both serve.
+        until: stop, saved, when so many steps are done.
 
     Raises:
         TweenError: if a checkpoint does not fit, a turn owns what `task.modules` does not hold, `best_key` is
-            not among the validated values, or many steps on end had no finite loss.
+            not among the validated values, or `patience` steps on end were not finite.
     """
     ranks = distributed.start()
-    state = begin(run, resume, ranks)
-    config = log.describe(run)
+    config = log.describe(run) | {"world": ranks.world}
+    state = begin(run, resume, ranks, config)
     journal = log.Log(run, config, state.step) if ranks.rank == 0 else None
-    meter, metrics, over = Meter(), {}, state.step >= run.steps
+    end = run.steps if until is None else min(until, run.steps)
+    meter, metrics, over = Meter(run.patience), {}, state.step >= end
     deadline = math.inf if run.minutes is None else time.monotonic() + 60 * run.minutes
     while not over:
         meter.add(take_step(run, state, ranks))
-        over = state.step == run.steps or late(run, state, deadline, ranks)
+        over = state.step == end or late(run, state, deadline, ranks)
         if state.step % run.log_interval == 0 or over:
             values = meter.read(samples=run.batch_size * run.accumulate * ranks.world)
             if journal:
                 rate = run.optim.rate(state.step - 1, run.steps, state.fresh)
                 journal.write(state.step, {"lr": rate} | values)
-        if journal and run.validate and (state.step % run.eval_interval == 0 or state.step == run.steps):
+            over = over or meter.broken is not None
+        watched = run.validate or run.pictures
+        if journal and watched and (state.step % run.eval_interval == 0 or state.step == run.steps):
             with meter.paused():
-                metrics = validate(run, state, config)
-            journal.write(state.step, metrics)
+                metrics = validate(run, state, config, journal) or metrics
         if journal and (state.step % run.save_interval == 0 or over):
             with meter.paused():
                 checkpoint.save(run.folder / "last.safetensors", state, config)
+                journal.report(state.step, meter.samples_per_s)
+    if meter.broken:
+        stop(run, state.step - meter.broken.ago, meter.broken.names, ranks)
     return Report(
         step=state.step,
         finished=state.step >= run.steps,
@@ -70,8 +76,12 @@ def train(run: Run, *, resume: bool | Path = True) -> Report:
     )
 
 
-def begin(run: Run, resume: bool | Path, ranks: Ranks) -> State:
-    """The state before the next step: new, or read from a checkpoint; the same in every process."""
+def begin(run: Run, resume: bool | Path, ranks: Ranks, config: dict[str, Any] | None = None) -> State:
+    """The state before the next step: new, or read from a checkpoint; the same in every process.
+
+    With `config` (`log.describe`), a checkpoint of networks that are configured otherwise is refused, although its
+    tensors may fit.
+    """
     modules = run.task.modules
     state = State(
         modules=modules,
@@ -86,6 +96,7 @@ def begin(run: Run, resume: bool | Path, ranks: Ranks) -> State:
     last = run.folder / "last.safetensors" if isinstance(resume, bool) else Path(resume)
     if resume and (last.exists() or not isinstance(resume, bool)):
         checkpoint.load(last, state)
+        same_networks(last, config)
     distributed.spread([*ema.tensors(modules).values(), *state.ema.values()], ranks)
     return state
 
@@ -164,10 +175,49 @@ def late(run: Run, state: State, deadline: float, ranks: Ranks) -> bool:
     return distributed.any_of(time.monotonic() > deadline, device, ranks)
 
 
-def validate(run: Run, state: State, config: dict[str, Any]) -> dict[str, float]:
+def same_networks(path: Path, config: dict[str, Any] | None) -> None:
+    """Refuse the checkpoint at `path` unless its networks were configured as those of `config`."""
+    if config is None:
+        return
+    then, now = checkpoint.header(path)["config"].get("configs", {}), config["configs"]
+    for name in then.keys() & now.keys():
+        for field in _differences(then[name], now[name]):
+            raise TweenError(
+                f"{path} is a checkpoint of another configuration ({field}); repeat the command it was trained "
+                f"with, or give this run another name"
+            )
+
+
+def _differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Fields that both have and that differ: what a checkpoint does not know of is not held against it."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in then.keys() & now.keys():
+            yield from _differences(then[key], now[key], f"{name}.{key}" if name else key)
+    elif then != now:
+        yield f"{name} was {then}, now {now}"
+
+
+def stop(run: Run, step: int, names: list[str], ranks: Ranks) -> NoReturn:
+    """Save the batches of `step`, which was not finite, and say so."""
+    first = step * run.accumulate * ranks.world + ranks.rank
+    for index in range(first, first + run.accumulate * ranks.world, ranks.world):
+        seed(run.seed, "batch", index)
+        values = dict(log.tensors(run.batch(index)))
+        path = run.folder / f"not-finite-{index}.safetensors"
+        checkpoint.write(path, values, {"kind": "batch", "step": step, "index": index})
+    raise TweenError(
+        f"expected a finite loss, but step {step} had none ({', '.join(names)}), and its batch is saved as {path}: "
+        f"lower the learning rate or use precision fp32; the same command goes on behind it, nothing is lost"
+    )
+
+
+def validate(run: Run, state: State, config: dict[str, Any], journal: log.Log) -> dict[str, float]:
     """The run's own validation on the averaged weights; the best of them are kept in `best.safetensors`."""
     with ema.in_place(state.ema, state.modules), torch.no_grad():
-        metrics = run.validate(state.modules, state.step)
+        metrics = run.validate(state.modules, state.step) if run.validate else {}
+        journal.draw(state.step, run.pictures(state.modules, state.step) if run.pictures else {})
+    if metrics:
+        journal.write(state.step, metrics)
     if run.best_key is None:
         return metrics
     if run.best_key not in metrics:

@@ -7,20 +7,30 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from tween.core import TweenError
 
-HOPELESS = 20  # steps on end, none of them finite, after which a run is not worth going on with
+class Broken(NamedTuple):
+    """The first of many steps on end that were not finite: how many steps ago, and which of its values."""
+
+    ago: int
+    names: list[str]
 
 
 class Meter:
-    """Keeps each step's scalars on the device until `read`."""
+    """Keeps each step's scalars on the device until `read`.
 
-    def __init__(self) -> None:
+    Args:
+        patience: steps on end, none of them finite, after which `broken` tells of the first.
+    """
+
+    def __init__(self, patience: int = 20) -> None:
         self.kept: dict[str, list[Tensor]] = defaultdict(list)
+        self.patience, self.streak = patience, 0
+        self.broken: Broken | None = None
         self.steps = self.skipped = 0
         self.samples = self.seconds = 0.0
         self.since = time.monotonic()
@@ -41,24 +51,25 @@ class Meter:
 
         Args:
             samples: in one step.
-
-        Raises:
-            TweenError: if none of many steps was finite.
         """
         values = {name: torch.stack([v.float() for v in kept]).tolist() for name, kept in self.kept.items()}
         out = {name: total(name, numbers) for name, numbers in values.items()}
-        for name, numbers in values.items():
-            if is_count(name) and len(numbers) >= HOPELESS and all(numbers):
-                raise TweenError(
-                    f"expected a finite loss, but none of the last {len(numbers)} steps had one; "
-                    f"lower the learning rate or use precision fp32, then resume"
-                )
+        self._watch(values)
         self.skipped += int(sum(number for name, number in out.items() if is_count(name)))
         now, done = time.monotonic(), samples * self.steps
         speed = done / max(now - self.since, 1e-9)
         self.samples, self.seconds = self.samples + done, self.seconds + now - self.since
         self.kept, self.steps, self.since = defaultdict(list), 0, now
         return out | {"samples_per_s": speed}
+
+    def _watch(self, values: dict[str, list[float]]) -> None:
+        for i in range(self.steps):
+            skipped = any(numbers[i] for name, numbers in values.items() if is_count(name))
+            self.streak = self.streak + 1 if skipped else 0
+            if self.streak == 1:
+                self._names = [n for n, numbers in values.items() if not math.isfinite(numbers[i])]
+            if self.streak >= self.patience and self.broken is None:
+                self.broken = Broken(self.steps - i + self.patience - 1, self._names)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from tween.core import Task, TweenError
 from tween.engine.optim import Optim
@@ -30,8 +30,12 @@ class Run:
         accumulate: batches summed into one step.
         validate: (modules holding the averaged weights, steps done) -> named values.
         best_key: the value of `validate` whose greatest marks the best weights.
+        pictures: (modules holding the averaged weights, steps done) -> named pictures `3 h w` in [0, 1], drawn where
+            it validates.
+        patience: steps on end without a finite loss or gradient after which the run stops, the first one's batch saved.
         minutes: stop, saved, after this much wall time; None for no limit.
         runs: the folder of all runs.
+        about: what the batches are made of, for the report.
     """
 
     name: str
@@ -46,15 +50,21 @@ class Run:
     seed: int = 0
     validate: Callable[[nn.ModuleDict, int], dict[str, float]] | None = None
     best_key: str | None = None
+    pictures: Callable[[nn.ModuleDict, int], dict[str, Tensor]] | None = None
     eval_interval: int = 1000
     log_interval: int = 50
     save_interval: int = 1000
+    patience: int = 20
     minutes: float | None = None
     runs: Path = Path("runs")
     tensorboard: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "accumulate", "eval_interval", "log_interval", "save_interval", "batch_size"):
+        for name in (
+            *("steps", "accumulate", "batch_size", "patience"),
+            *("eval_interval", "log_interval", "save_interval"),
+        ):
             if getattr(self, name) < 1:
                 raise TweenError(f"{name} should be at least 1, but got {getattr(self, name)}")
         if not 0 <= self.ema < 1:
@@ -64,7 +74,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where this run's checkpoints and logs are: last.safetensors, best.safetensors, log.jsonl, run.json."""
+        """Where checkpoints and logs are: last.safetensors, best.safetensors, log.jsonl, run.json, report.md."""
         return self.runs / self.name
 
 
