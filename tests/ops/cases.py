@@ -27,9 +27,8 @@ def value_state_gradients(function, values, **options):
     """y, last state and the gradient of one fixed random functional of both by every input."""
     y, last = function(**values, **options)
     make = torch.Generator().manual_seed(1)
-    total = sum(
-        (t.double() * torch.randn(t.shape, generator=make, dtype=torch.float64)).sum() for t in (y, last)
-    )
+    drawn = [torch.randn(t.shape, generator=make, dtype=torch.float64).to(t.device) for t in (y, last)]
+    total = sum((t.double() * weight).sum() for t, weight in zip((y, last), drawn, strict=True))
     return (y, last, *torch.autograd.grad(total, list(values.values())))
 
 

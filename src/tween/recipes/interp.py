@@ -43,6 +43,7 @@ def fast(
     batch_size: int = 128,
     synthetic: float = 0.33,
     crop: tuple[int, int] = (256, 384),
+    shrink: float = 1.0,
     pixels: float = 24.0,
     lr: float = 5e-4,
     minutes: float | None = None,
@@ -59,6 +60,7 @@ def fast(
         photos: pictures whose pieces also become layers.
         val: a folder of triplets to validate on; the best weights are kept by their PSNR.
         synthetic: share of each batch that is layered motion with exact flow.
+        shrink: motion is estimated on crops this much smaller, as it is on large frames; 1: as they are.
         pixels: greatest mean motion of a real triple.
         compiled: torch.compile for the step and for rendering.
         start: released weights to begin from, such as `fast`; the teacher begins anew.
@@ -67,12 +69,12 @@ def fast(
         TweenError: no clips, a crop the network cannot take, a batch without real triples, an unusable device.
     """
     drawn = round(batch_size * synthetic)
-    _check(crop, drawn, batch_size)
+    _check(crop, shrink, drawn, batch_size)
     where = place(device)
     wrap: Callable[[Any], Any] = partial(torch.compile, dynamic=False) if compiled else lambda f: f
     store, windows = load(data, packed, photos, where, pixels=pixels, workers=workers)
     torch.manual_seed(0)  # a run is a function of its arguments
-    task = InterpTask(FastNet(config), compile_=wrap)
+    task = InterpTask(FastNet(config), shrink=shrink, compile_=wrap)
     if start is not None:
         task.modules["net"].load_state_dict(released(start))
     task.modules.to(where, memory_format=torch.channels_last)
@@ -103,7 +105,9 @@ def fast(
     )
 
 
-def _check(crop: tuple[int, int], drawn: int, batch_size: int) -> None:
+def _check(crop: tuple[int, int], shrink: float, drawn: int, batch_size: int) -> None:
+    if shrink < 1:
+        raise TweenError(f"shrink should be 1 or more, but got {shrink}; 1 estimates motion on crops as they are")
     if (
         tuple(crop) != motion_size(*crop, math.inf) or min(crop) < 64
     ):  # the pyramid of the loss needs over 32 px

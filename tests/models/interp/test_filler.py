@@ -5,10 +5,12 @@ from fractions import Fraction
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models.interp.toy import fast_net
 from tween.core import Filler
 from tween.models.interp.filler import InterpFiller, Seen
+from tween.zoo import load
 
 T = [Fraction(k, 4) for k in range(9)]
 
@@ -20,10 +22,10 @@ def frames(n=3, h=64, w=96):
 
 class Counting(InterpFiller):
     def __init__(self, net):
-        super().__init__(net)
         self.counts = {"encode": 0, "pair": 0, "at": 0}
         for name in self.counts:
             setattr(net, name, self._counted(name, getattr(net, name)))
+        super().__init__(net)
 
     def _counted(self, name, function):
         def call(*args):
@@ -95,3 +97,46 @@ def test_scale_estimates_motion_on_smaller_frames():
         assert made.shape == (1, 1, 3, 192, 256)
         sizes.append(state.features.last.shape[-2:])
     assert sizes == [(3, 4), (2, 2)]
+
+
+class Watch(TorchDispatchMode):
+    """Notes every tensor that is made from values of the host: on a GPU that would be a copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten.lift_fresh.default:
+            self.made.append(args[0].shape)
+        return function(*args, **(kwargs or {}))
+
+
+def test_nothing_comes_from_the_host_so_that_it_can_be_a_graph():
+    with Watch() as watch:
+        torch.zeros(3).new_tensor((1.0, 2.0))
+        torch.tensor((1.0, 2.0))
+    assert len(watch.made) == 2
+    net, (a, b) = fast_net(), frames(n=2, h=100, w=140).unbind(1)
+    with torch.no_grad(), Watch() as watch:
+        f0, f1 = (net.encode(x, (64, 96)) for x in (a, b))
+        net.at(a, b, f0, f1, net.pair(f0, f1), torch.full((1,), 0.5))
+    assert watch.made == []
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 1e-3), ("bf16", 4e-3)])
+def test_on_a_gpu_graphs_are_the_network(precision, tolerance):
+    """In the mean: splatting adds in any order, and rounding may tip a match."""
+    filler = load("fast", device="cuda", precision=precision)
+    clip = frames(n=6, h=272, w=480).cuda()
+    state = begin(filler, clip)
+    for k in range(5):
+        ends = Fraction(k), Fraction(k + 1)
+        times = tuple(k + Fraction(i, 3) for i in (1, 2))
+        made, state = filler.fill(state, clip[:, k : k + 2], ends, times)
+        plain = InterpFiller(filler.net)  # a filler's first sight of a shape is never a graph
+        for i, time in enumerate(times):
+            alone, _ = plain.fill(begin(plain, clip), clip[:, k : k + 2], ends, (time,))
+            assert (made[:, i] - alone[:, 0]).abs().mean() < tolerance
+            plain = InterpFiller(filler.net)

@@ -47,29 +47,29 @@ class FastConfig:
 
 
 class Features(NamedTuple):
-    """One frame: `b c h w` at 1/4, 1/8, 1/16 and 1/32 of the size motion is estimated at, and at 1/4 of the frame's
-    own size where that is larger."""
+    """One frame: `b c h w` at 1/4, 1/8, 1/16 and 1/32 of the size motion is estimated at, and `finest`, at 1/4 of the
+    frame's own size, which may be larger."""
 
     quarter: Tensor
     eighth: Tensor
     sixteenth: Tensor
     last: Tensor
-    finest: Tensor | None = None
+    finest: Tensor
 
 
 class Filled(NamedTuple):
     """A frame at t with what led to it.
 
     `prediction` `b 3 h w` unclamped; `flow_t0`, `flow_t1` `b 2 h w` px; `mask` `b 1 h w` the weight of frame 0;
-    `levels` flows and mask logits at 1/16, 1/8, 1/4 as `b 5 h w` (flow_t0, flow_t1 in pixels of that level, logit);
-    `hidden` `b c h w` at 1/4.
+    `levels` flows and mask logits at 1/16, 1/8, 1/4 of the size motion is estimated at, and at 1/4 of the frame's own,
+    as `b 5 h w` (flow_t0, flow_t1 in pixels of that level, logit); `hidden` `b c h w` at the last of them.
     """
 
     prediction: Tensor
     flow_t0: Tensor
     flow_t1: Tensor
     mask: Tensor
-    levels: tuple[Tensor, Tensor, Tensor]
+    levels: tuple[Tensor, Tensor, Tensor, Tensor]
     hidden: Tensor
 
 
@@ -92,10 +92,25 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     )
 
 
-def rescale_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+def shrink(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear with a low-pass, to the smaller `size` (h, w)."""
+    return (
+        x
+        if tuple(x.shape[-2:]) == tuple(size)
+        else F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
+    )
+
+
+def in_pixels_of(flow: Tensor, size: Sequence[int]) -> Tensor:
+    """Flow `b 4 h w` on its own grid, its vectors in the pixels of a picture of `size` (h, w)."""
+    across, down = size[1] / flow.shape[-1], size[0] / flow.shape[-2]
+    dx, dy = flow.unflatten(1, (2, 2)).unbind(2)
+    return torch.stack((dx * across, dy * down), 2).flatten(1, 2)
+
+
+def rescale_flow(flow: Tensor, size: Sequence[int]) -> Tensor:
     """Flow `b 4 h w` on the grid and in the pixels of `size`."""
-    factor = flow.new_tensor((size[1] / flow.shape[-1], size[0] / flow.shape[-2])).repeat(2)
-    return resize(flow, size) * factor.view(1, 4, 1, 1)
+    return resize(in_pixels_of(flow, size), size)
 
 
 def motion_size(h: int, w: int, area: float) -> tuple[int, int]:
@@ -124,7 +139,7 @@ class Pyramid(nn.Module):
         quarter = self.quarter_of(image)
         eighth = self.eighth(quarter)
         sixteenth = self.sixteenth(eighth)
-        return Features(quarter, eighth, sixteenth, self.last(sixteenth))
+        return Features(quarter, eighth, sixteenth, self.last(sixteenth), quarter)
 
 
 class Refiner(nn.Module):
@@ -197,8 +212,7 @@ class FastNet(nn.Module):
         estimated; see `motion_size`."""
         if size == image.shape[-2:]:
             return self.pyramid(image)
-        small = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
-        return self.pyramid(small)._replace(finest=self.pyramid.quarter_of(image))
+        return self.pyramid(shrink(image, size))._replace(finest=self.pyramid.quarter_of(image))
 
     def pair(self, f0: Features, f1: Features) -> Motion:
         """Displacement between two frames: once a pair."""
@@ -234,14 +248,13 @@ class FastNet(nn.Module):
         level8, hidden = self._finer(self.refine8, f0.eighth, f1.eighth, level16, self.hand8(hidden), t)
         handed = self.hand4(hidden)
         level4, hidden = self._finer(self.refine4, f0.quarter, f1.quarter, level8, handed, t)
-        if f0.finest is not None:
-            level4, hidden = self._again(f0.finest, f1.finest, level4, handed, t)
-        flow_t0, flow_t1 = rescale_flow(level4[:, :4], image0.shape[-2:]).split(2, 1)
+        finest, hidden = self._again(f0.finest, f1.finest, level4, handed, t)
+        flow_t0, flow_t1 = rescale_flow(finest[:, :4], image0.shape[-2:]).split(2, 1)
         warped0, warped1 = backward_warp(image0, flow_t0), backward_warp(image1, flow_t1)
         logit, residual = self.synthesis(hidden, warped0, warped1)
-        mask = torch.sigmoid(logit + resize(level4[:, 4:], logit.shape[-2:]))
+        mask = torch.sigmoid(logit + resize(finest[:, 4:], logit.shape[-2:]))
         prediction = warped1 + mask * (warped0 - warped1) + residual
-        return Filled(prediction, flow_t0, flow_t1, mask, (level16, level8, level4), hidden)
+        return Filled(prediction, flow_t0, flow_t1, mask, (level16, level8, level4, finest), hidden)
 
     def forward(self, image0: Tensor, image1: Tensor, t: Tensor) -> Filled:
         """Frames `b 3 h w` in [0, 1] and times `b` to the frames between."""
@@ -259,7 +272,7 @@ class FastNet(nn.Module):
     def _again(
         self, f0: Tensor, f1: Tensor, motion: Tensor, handed: Tensor, t: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The last refiner once more, at 1/4 of the frame's own size."""
+        """The last refiner once more, at 1/4 of the frame's own size: a second look where the two sizes are one."""
         size = f0.shape[-2:]
         motion = torch.cat((rescale_flow(motion[:, :4], size), resize(motion[:, 4:], size)), 1)
         return self.refine4(self._gather(f0, f1, motion, t, resize(handed, size)), motion)

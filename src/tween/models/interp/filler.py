@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tween.models.interp.baselines import positions
 from tween.models.interp.fast import FastNet, Features, motion_size
+from tween.ops.replay import replayed
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class InterpFiller:
 
     def __init__(self, net: FastNet, *, scale: float = 1.0) -> None:
         self.net, self.scale = net.eval(), scale
+        self._encode, self._pair, self._at = replayed(net.encode), replayed(net.pair), replayed(self._picture)
 
     def begin(self, shape: tuple[int, int, int, int], *, seed: int, device: Any, dtype: Any) -> Seen:
         """Nothing seen yet. The network draws nothing, so `seed` has no effect."""
@@ -55,11 +57,14 @@ class InterpFiller:
         size = motion_size(*known.shape[-2:], self.net.config.area * self.scale**2)
         image0, image1 = known.float().unbind(1)
         same = state.time == known_t[0] and state.features is not None
-        f0 = state.features if same else self.net.encode(image0, size)
-        f1 = self.net.encode(image1, size)
-        motion = self.net.pair(f0, f1)
+        f0 = state.features if same else self._encode(image0, size)
+        f1 = self._encode(image1, size)
+        motion = self._pair(f0, f1)
         frames = []
         for position in positions(known_t, query_t):
             t = torch.full((known.shape[0],), position, device=known.device)  # fp32 whatever the frames are
-            frames.append(self.net.at(image0, image1, f0, f1, motion, t).prediction.clamp(0, 1))
+            frames.append(self._at(image0, image1, f0, f1, motion, t))
         return torch.stack(frames, 1).to(known.dtype), Seen(known_t[1], f1)
+
+    def _picture(self, *arguments: Any) -> Tensor:
+        return self.net.at(*arguments).prediction.clamp(0, 1)

@@ -3,7 +3,7 @@ the answer elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tween.losses import census, charbonnier, distillation, flow_epe, laplacian
-from tween.models.interp.fast import FastNet, Filled, Refiner
+from tween.models.interp.fast import FastNet, Refiner, in_pixels_of, motion_size, rescale_flow, shrink
 from tween.models.interp.match import Motion, scores
 from tween.ops.warp import backward_warp, pixel_grid, resize_flow
 
@@ -77,13 +77,23 @@ def blend(image0: Tensor, image1: Tensor, motion: Tensor, factor: int = 1) -> tu
 
 
 class InterpTask:
-    """One turn: student and teacher together. `compile_` wraps all of a step that runs on the device."""
+    """One turn: student and teacher together.
+
+    Args:
+        shrink: motion is estimated on crops this much smaller, as it is on frames above `FastConfig.area`.
+        compile_: wraps all of a step that runs on the device.
+    """
 
     def __init__(
-        self, net: FastNet, weights: Weights | None = None, *, compile_: Callable[[Any], Any] = lambda f: f
+        self,
+        net: FastNet,
+        weights: Weights | None = None,
+        *,
+        shrink: float = 1.0,
+        compile_: Callable[[Any], Any] = lambda f: f,
     ) -> None:
         self.modules = nn.ModuleDict({"net": net, "teacher": Teacher(net)})
-        self.weights = weights or Weights()
+        self.weights, self.shrink = weights or Weights(), shrink
         self._terms = compile_(self.terms)
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
@@ -106,13 +116,14 @@ class InterpTask:
         """Weighted loss terms. Shapes as in `tween.data.clips.Triples`."""
         net, w = self.modules["net"], self.weights
         image0, truth, image1 = frames.unbind(1)
-        size = tuple(frames.shape[-2:])  # a crop is small enough for its motion to be estimated as it is
+        height, width = frames.shape[-2:]
+        size = motion_size(height, width, height * width / self.shrink**2)
         f0, f1 = net.encode(image0, size), net.encode(image1, size)
         motion = net.pair(f0, f1)
         out = net.at(image0, image1, f0, f1, motion, t)
-        features = [f0.quarter.detach(), f1.quarter.detach(), net.pyramid.quarter_of(truth)]
+        features = [f.detach() for f in (f0.finest, f1.finest, net.pyramid.quarter_of(truth))]
         taught, lesson = self.modules["teacher"](
-            image0, image1, features, out.levels[2].detach(), out.hidden.detach(), t
+            image0, image1, features, out.levels[-1].detach(), out.hidden.detach(), t
         )
         student = torch.cat((out.flow_t0, out.flow_t1), 1)
         apart, close, census_, teacher, distill = compare(out.prediction, lesson, truth, student, taught)
@@ -120,11 +131,11 @@ class InterpTask:
             "laplacian": w.laplacian * apart,
             "charbonnier": w.charbonnier * close,
             "census": w.census * census_,
-            "coarse": w.coarse * _coarse(out, image0, truth, image1),
+            "coarse": w.coarse * _coarse(out.levels, frames, size),
             "teacher": w.teacher * teacher,
             "distill": w.distill * distill,
-            "flow": w.flow * flow_error(out, flow, known),
-            "match": w.match * match_error(motion, between, known),
+            "flow": w.flow * flow_error(out.levels, flow, known),
+            "match": w.match * match_error(motion, rescale_flow(between, size), known),
         }
 
 
@@ -144,33 +155,50 @@ def compare(
     )
 
 
-def _coarse(out: Filled, image0: Tensor, truth: Tensor, image1: Tensor) -> Tensor:
+def _coarse(levels: Sequence[Tensor], frames: Tensor, size: tuple[int, int]) -> Tensor:
     """The pictures that each level's flow and mask alone would make, at that level's size."""
-    total = torch.zeros((), device=truth.device)
-    for level, factor in zip(out.levels, (16, 8, 4), strict=True):
-        small0, small, small1 = (F.avg_pool2d(x, factor) for x in (image0, truth, image1))
-        total = total + charbonnier(blend(small0, small1, level)[1], small)
+    full = frames.flatten(1, 2)
+    small = shrink(full, size)
+    total = torch.zeros((), device=frames.device)
+    for level, whole in zip(levels, (small, small, small, full), strict=True):
+        image0, truth, image1 = F.avg_pool2d(whole, whole.shape[-1] // level.shape[-1]).split(3, 1)
+        total = total + charbonnier(blend(image0, image1, level)[1], truth)
     return total
 
 
-def flow_error(out: Filled, flow: Tensor, known: Tensor) -> Tensor:
-    """End-point error of every level against exact flow, in full-size pixels, meaned over the known samples."""
-    total = torch.zeros((), device=flow.device)
-    for level, factor in zip(out.levels, (16, 8, 4), strict=True):
-        truth = F.avg_pool2d(flow, factor)
+def flow_error(levels: Sequence[Tensor], flow: Tensor, known: Tensor) -> Tensor:
+    """End-point error of every level against exact flow, in full-size pixels, meaned over the known samples.
+
+    The truth is sampled at each cell's centre: a mean would mix both sides of an edge.
+    """
+    total, (h, w) = torch.zeros((), device=flow.device), flow.shape[-2:]
+    for level in levels:
+        at = level.shape[-2:]
+        truth = F.interpolate(flow, at, mode="nearest-exact")
         valid = known.view(-1, 1, 1, 1).expand_as(truth[:, :1])
-        total = total + flow_epe(level[:, :4] * factor, truth, valid, eps=0.1)
+        total = total + flow_epe(in_pixels_of(level[:, :4], (h, w)), truth, valid, eps=0.1)
     return total
 
 
 def match_error(motion: Motion, between: Tensor, known: Tensor) -> Tensor:
-    """Cross-entropy of the matching against where exact flow says each cell went, over cells that stay inside."""
-    small = F.avg_pool2d(between, 16) / 16
-    pairs = ((motion.key0, motion.key1, small[:, :2]), (motion.key1, motion.key0, small[:, 2:]))
-    return sum(_nll(scores(key, other), flow, known) for key, other, flow in pairs) / 2
+    """Cross-entropy of the matching against where exact flow says each cell went, over cells seen in both frames.
+
+    Args:
+        motion: of one batch.
+        between: exact flow_01 and flow_10 `b 4 h w` at the size that motion was estimated at.
+        known: `b`, 1 where it is exact.
+    """
+    v01, v10 = (F.avg_pool2d(between, 16) / 16).split(2, 1)
+    pairs = ((motion.key0, motion.key1, v01, v10), (motion.key1, motion.key0, v10, v01))
+    return sum(_nll(scores(a, b), v, known[:, None] * returns(v, back)) for a, b, v, back in pairs) / 2
 
 
-def _nll(score: Tensor, flow: Tensor, known: Tensor) -> Tensor:
+def returns(v: Tensor, back: Tensor) -> Tensor:
+    """`b hw`: where following `v` and then `back` returns to within a cell, so that nothing has come in front."""
+    return ((v + backward_warp(back, v)).norm(dim=1) < 1).flatten(1)
+
+
+def _nll(score: Tensor, flow: Tensor, counts: Tensor) -> Tensor:
     h, w = flow.shape[-2:]
     x, y = (pixel_grid(h, w, flow.device) + flow).flatten(2).unbind(1)
     inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
@@ -182,5 +210,5 @@ def _nll(score: Tensor, flow: Tensor, known: Tensor) -> Tensor:
             cx, cy = (x.floor() + dx).clamp(max=w - 1), (y.floor() + dy).clamp(max=h - 1)
             share = (1 - (x - x.floor() - dx).abs()) * (1 - (y - y.floor() - dy).abs())
             total = total - share * log_p.gather(2, (cy * w + cx).long()[..., None])[..., 0]
-    counts = inside * known[:, None]
+    counts = inside * counts
     return (total * counts).sum() / counts.sum().clamp_min(1)

@@ -30,9 +30,8 @@ def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
     """
     h, w = flow.shape[-2:]
     with torch.autocast(image.device.type, enabled=False):
-        position = pixel_grid(h, w, flow.device) + flow.float()
-        span = position.new_tensor((max(w - 1, 1), max(h - 1, 1))).view(1, 2, 1, 1)
-        grid = (position * (2 / span) - 1).permute(0, 2, 3, 1)
+        x, y = (pixel_grid(h, w, flow.device) + flow.float()).unbind(1)
+        grid = torch.stack((x * (2 / max(w - 1, 1)) - 1, y * (2 / max(h - 1, 1)) - 1), -1)
         out = F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
     return out.to(image.dtype)
 
