@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from tween.core import TweenError
-from tween.data.clips import Triples
 from tween.engine import distributed
 from tween.engine.optim import Optim
 from tween.engine.run import Run
@@ -21,28 +20,13 @@ from tween.models.interp.config import THESIS, NetConfig
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
 from tween.models.interp.thesis_task import ThesisTask, ThesisWeights
-from tween.recipes.plan import PLANS, VIMEO, Phase, Plan, Schedule, in_steps
+from tween.recipes.feeds import Batch, Feed
+from tween.recipes.pictures import pictures
+from tween.recipes.plan import PLANS, Phase, Plan, Schedule, in_steps
+from tween.recipes.start import Carried, carry, find
 from tween.zoo.load import place
 
-Batch = Callable[[int], Triples]
 Validate = Callable[[nn.ModuleDict, int], dict[str, float]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Feed:
-    """Where batches come from.
-
-    Attributes:
-        draw: (schedule, batch size, seed, device) -> index -> batch, a pure function of the index.
-        samples: in one epoch.
-        scenes: triplets to validate on.
-        about: for the report: names, paths, counts.
-    """
-
-    draw: Callable[[Schedule, int, int, torch.device], Batch]
-    samples: int = VIMEO
-    scenes: Sequence[Any] = ()
-    about: dict[str, Any] = field(default_factory=dict)
 
 
 def thesis(
@@ -67,6 +51,7 @@ def thesis(
     start: str | Path | None = None,
     validate: Validate | None = None,
     eval_interval: int = 1,
+    patience: int = 1,
     minutes: float | None = None,
     seed: int = 0,
     tensorboard: bool = False,
@@ -103,15 +88,19 @@ def thesis(
     )
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = HybridNet(replace(config or THESIS, phase=phase))
+    carried = None if start is None else carry(net, find(start, runs))
+    if carried and ranks.rank == 0:
+        print(carried, flush=True)
     wrap = partial(torch.compile, dynamic=False) if compiled else lambda f: f
     task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg, compile_=wrap)
     task.modules.to(where)
+    draw = feed.draw(schedule, batch_size, seed, where)
     if validate is None and feed.scenes:
         validate = partial(middle_psnr, scenes=feed.scenes)
     return Run(
         name=name or f"phase{phase}",
         task=task,
-        batch=feed.draw(schedule, batch_size, seed, where),
+        batch=draw,
         batch_size=batch_size,
         steps=schedule.steps,
         optim=Optim(
@@ -129,10 +118,19 @@ def thesis(
         best_key=None if validate is None else "psnr",
         eval_interval=max(1, eval_interval * schedule.epoch),
         save_interval=schedule.epoch,
+        pictures=lambda modules, step: pictures(modules, step, batch=draw(0)),
+        patience=patience,
         minutes=minutes,
         runs=runs,
         tensorboard=tensorboard,
+        about=about(feed, schedule, carried),
     )
+
+
+def about(feed: Feed, schedule: Schedule, carried: Carried | None) -> dict[str, Any]:
+    """What the report says of data, schedule and where the weights came from."""
+    told = feed.about | {"samples an epoch": feed.samples, "schedule in steps": asdict(schedule)}
+    return told | ({} if carried is None else {"begun from": str(carried)})
 
 
 def _changed(plan: Plan, *, epochs: int | None, lr: float | None, freeze: int | None) -> Plan:

@@ -9,30 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from tween.losses import census, flow_epe, flow_smoothness, laplacian
-from tween.models.interp.net import Filled, HybridNet
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompositeWeights:
-    """Weights of the plan's loss (5.2)."""
-
-    lap: float = 1.0
-    ter: float = 1.0
-    vgg: float = 0.005
-    flow_smooth: float = 0.1
-
-
-def composite(filled, truth, image0, image1, *, phase, weights, vgg=None) -> dict[str, Tensor]:
-    """Weighted terms by name."""
-    terms = {
-        "loss_lap": weights.lap * laplacian(filled.prediction, truth),
-        "loss_ter": weights.ter * census(filled.prediction, truth),
-    }
-    if phase > 1:
-        smooth = flow_smoothness(filled.flow_t0, truth) + flow_smoothness(filled.flow_t1, truth)
-        terms["loss_flow_smooth"] = weights.flow_smooth * smooth
-    return terms
+from tween.losses import CompositeWeights, composite, teacher_distillation
+from tween.models.interp.net import HybridNet
 
 
 class Batch(Protocol):
@@ -46,10 +24,16 @@ class Batch(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ThesisWeights:
-    """Weights of the plan's terms, and of the distance to a teacher's flow (Exp-2e; 0 leaves it out)."""
+    """Weights of the plan's terms, and of the pull to a teacher's flow.
+
+    Attributes:
+        distill: of `loss_distill`, wherever a batch brings flow (Exp-2e); 0 leaves it out.
+        doubt: per px, see `teacher_distillation`; 0 for a teacher that is exact.
+    """
 
     composite: CompositeWeights = field(default_factory=CompositeWeights)
     distill: float = 0.0
+    doubt: float = 0.3
 
 
 class ThesisTask:
@@ -111,12 +95,7 @@ class ThesisTask:
             filled, truth, image0, image1, phase=net.config.phase, weights=w.composite, vgg=self.vgg
         )
         if w.distill and net.config.has_flow:
-            terms["loss_distill"] = w.distill * teacher_error(filled, flow, known)
+            student = torch.cat((filled.flow_t0, filled.flow_t1), 1)
+            heard = known.view(-1, 1, 1, 1).expand_as(flow[:, :1])
+            terms["loss_distill"] = w.distill * teacher_distillation(student, flow, heard, doubt=w.doubt)
         return terms
-
-
-def teacher_error(filled: Filled, flow: Tensor, known: Tensor) -> Tensor:
-    """End-point error in pixels of both flows against a teacher's `b 4 h w`, over the samples where it is known."""
-    student = torch.cat((filled.flow_t0, filled.flow_t1), 1)
-    valid = known.view(-1, 1, 1, 1).expand_as(flow[:, :1])
-    return flow_epe(student, flow, valid)
