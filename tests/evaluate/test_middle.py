@@ -46,7 +46,8 @@ def test_means_count_every_picture_alike():
     )
     assert table.psnr == pytest.approx(sum(r.psnr for r in table.rows) / 2)
     assert table.ie == pytest.approx(6)
-    assert set(table.json()) == {"protocol", "psnr", "ssim", "ie", "rows"}
+    assert set(table.json()) == {"protocol", "psnr", "ssim", "ie", "confidence", "rows"}
+    assert set(table.json()["rows"][0]) == {"name", "psnr", "ssim", "ie"}
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
-"""`tween eval MODEL DATASET --path DIR`: PSNR, SSIM and interpolation error by a paper's protocol."""
+"""`tween eval MODEL DATASET --path DIR`: quality by a paper's protocol; two results compared; the plan's targets."""
 
 from __future__ import annotations
 
+import csv
 import json as jsonlib
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table as Grid
 from tyro.conf import Positional, arg
 
 from tween.core import TweenError
@@ -18,48 +21,149 @@ from tween.core import TweenError
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Measure a model on a test set's middle frames, by the protocol of a paper."""
+    """Measure a model on a test set by the protocol of a paper; or compare two results; or hold results against the
+    thesis plan's targets."""
 
-    model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A name that `tween models` lists."""
-    dataset: Annotated[Positional[str], arg(metavar="DATASET")]
-    """triplets (folders of im1, im2, im3), middlebury (other-data, other-gt-interp) or ucf101 (numbered folders)."""
-    path: Path
+    model: Annotated[Positional[str | None], arg(metavar="MODEL")] = None
+    """A name of `tween models`, a run (NAME, or NAME_best) or a checkpoint such as runs/NAME/best.safetensors."""
+    dataset: Annotated[Positional[str | None], arg(metavar="DATASET")] = None
+    """A test set, such as vimeo, ucf101, snu-film-hard, xtest-4k, xiph-2k, middlebury or triplets."""
+    path: Path | None = None
     """The set's folder."""
-    protocol: Literal["rife", "ema", "ifrnet"] | None = None
-    """Whose rounding and padding: by default ema for triplets (unrounded), rife for the others (8-bit)."""
+    protocol: Literal["paper", "rife", "ema", "ifrnet", "vfimamba"] | None = None
+    """Whose rounding, padding, flow scale, times, flips and SSIM; by default paper, which most tables follow."""
+    scale: float | None = None
+    """Fraction of the frame's size at which motion is estimated; by default the protocol's, for networks without a
+    rule of their own."""
+    tta: bool | None = None
+    """Average with what is made of the frames turned by 180 degrees; by default the protocol's."""
+    times: Literal["direct", "recursive"] | None = None
+    """A frame at k/8 straight, or by halving; by default the protocol's."""
+    metrics: tuple[Literal["lpips", "psnr_div"], ...] = ()
+    """Beside PSNR, SSIM and interpolation error; lpips is measured wherever its weights are there."""
     json: Path | None = None
-    """Also write the means and the row of every picture here."""
+    """Also write the means, their confidence and the row of every picture here."""
+    csv: Path | None = None
+    """Also write a line for every picture here."""
+    sheet: Path | None = None
+    """Also draw the worst pictures here (.png, .jpg)."""
+    worst: int = 8
+    """How many."""
+    compare: Annotated[tuple[Path, Path] | None, arg(metavar="A.json B.json")] = None
+    """Instead: how much better B is than A, picture by picture; both written by --json."""
+    targets: Literal["phase1", "phase2", "phase3"] | None = None
+    """Instead: the thesis plan's target scores, pass or miss, from --results."""
+    results: tuple[Path, ...] = ()
+    """For --targets: files or folders of what --json and `tween bench time --json` wrote."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:1."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the network."""
-    scale: float = 1.0
-    """Fraction of the frame's size at which motion is estimated."""
 
 
 def main(argv: list[str]) -> int:
-    """Print one line: the means and the protocol they were measured by."""
+    """Print one line (the means and the protocol they were measured by) or a table."""
     options = tyro.cli(Options, args=argv, prog="tween eval")
-    from tween.data import DATASETS
-    from tween.evaluate import choose, middle_frames
-    from tween.zoo import load, place
+    if options.compare:
+        return compare(*options.compare)
+    if options.targets:
+        return targets(options)
+    if options.model is None or options.dataset is None or options.path is None:
+        raise TweenError(
+            "tween eval needs MODEL DATASET --path DIR, or --compare A.json B.json, or --targets phase1"
+        )
+    return measure(options)
 
-    if options.json and not options.json.resolve().parent.is_dir():
-        raise TweenError(f"the folder of --json {options.json} is not there; make it first")
+
+def measure(options: Options) -> int:
+    """Fill, measure, print, write what was asked for."""
+    for flag in ("json", "csv", "sheet"):
+        check_folder(flag, getattr(options, flag))
+    from tween.evaluate import choose, middle_frames
+    from tween.evaluate.further import measures
+    from tween.evaluate.models import ready
+    from tween.evaluate.sheet import contact_sheet
+    from tween.zoo import place
+
     way = choose(options.dataset, options.protocol)
-    filler = load(options.model, device=options.device, precision=options.precision, scale=options.scale)
-    scenes = DATASETS[options.dataset](options.path)
-    shown = track(
-        scenes,
-        f"{options.model} on {options.dataset}",
-        transient=True,
-        disable=not sys.stderr.isatty(),
-        console=Console(stderr=True),
+    filler = ready(
+        options.model,
+        device=options.device,
+        precision=options.precision,
+        scale=options.scale,
+        suggested=way.scale,
     )
-    table = middle_frames(filler, shown, way, device=place(options.device))
-    print(f"{options.model} on {options.dataset}: {table}")
+    asked = {k: getattr(options, k) for k in ("tta", "times") if getattr(options, k) is not None}
+    way = replace(way, scale=getattr(filler, "scale", 1.0), **asked)
+    scenes, device = read(options.dataset, options.path), place(options.device)
+    name = f"{options.model} on {options.dataset}"
+    table = middle_frames(
+        filler, shown(scenes, name), way, device=device, further=measures(options.metrics, device)
+    )
+    print(f"{name}: {table}")
     if options.json:
         result = {"model": options.model, "dataset": options.dataset, **table.json()}
         options.json.write_text(jsonlib.dumps(result, indent=1) + "\n")
+    if options.csv:
+        write_csv(options.csv, [row.json() for row in table.rows])
+    if options.sheet:
+        contact_sheet(options.sheet, filler, scenes, table.rows, way, count=options.worst, device=device)
+    return 0
+
+
+def read(dataset: str, path: Path) -> Sequence[Any]:
+    """The scenes of a set."""
+    from tween.data import DATASETS
+
+    if dataset not in DATASETS:
+        raise TweenError(f"there is no dataset {dataset!r}; choose one of {', '.join(DATASETS)}")
+    found = DATASETS[dataset]
+    return getattr(found, "read", found)(path)
+
+
+def shown(scenes: Sequence[Any], name: str) -> Any:
+    """`scenes` with a bar on the terminal."""
+    hidden = not sys.stderr.isatty()
+    return track(scenes, name, transient=True, disable=hidden, console=Console(stderr=True))
+
+
+def check_folder(flag: str, path: Path | None) -> None:
+    """That the folder of an output is there, before an hour is spent on its contents."""
+    if path and not path.resolve().parent.is_dir():
+        raise TweenError(f"the folder of --{flag} {path} is not there; make it first")
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """A line for every picture, with a header."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["name"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def compare(first: Path, second: Path) -> int:
+    """Print every measure of two results, their difference and its confidence."""
+    from tween.evaluate.compare import compare as compared
+    from tween.evaluate.targets import read_one
+
+    a, b = read_one(first), read_one(second)
+    grid = Grid("measure", a["model"], b["model"], "difference, 95 % confidence", "is", box=None)
+    for row in compared(a, b):
+        by = f"{row.by.mean:+.4f} [{row.by.low:+.4f}, {row.by.high:+.4f}]"
+        grid.add_row(row.measure, f"{row.first:.4f}", f"{row.second:.4f}", by, row.verdict)
+    print(f"{a['dataset']}, {len(a['rows'])} pictures, {a['protocol']}")
+    Console(width=110).print(grid)
+    return 0
+
+
+def targets(options: Options) -> int:
+    """Print the plan's table of one phase."""
+    from tween.evaluate.targets import lines, read
+
+    phase = int(options.targets.removeprefix("phase"))
+    head = ("benchmark", "metric", "measured", "plan", "is", "corrected", "is", "VFIMamba: plan / published")
+    grid = Grid(*head, box=None)
+    for line in lines(phase, read(options.results), options.model):
+        grid.add_row(*vars(line).values())
+    Console(width=130).print(grid)
     return 0

@@ -1,13 +1,16 @@
 """How papers measure on each set, to the letter. Numbers are comparable only between rows of one protocol.
 
-Never flip-averaged ("TTA"), which the headline numbers of EMA-VFI and VFIMamba are. `ema` is also VFIMamba's way,
-`ifrnet` also AMT's.
+`paper` is how most tables of a set are made, without flip averaging ("TTA"); `rife`, `ema`, `ifrnet` and `vfimamba` do
+what the test scripts of those papers do for their headline numbers. `ema` is also VFIMamba's way but for X-TEST,
+`ifrnet` also AMT's (on Xiph only AMT has a script). A set that a paper has no script for has no such protocol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,24 +21,16 @@ Crop = tuple[slice, slice]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """One way to measure.
+class Padding:
+    """What is done to frames before they are filled.
 
     Attributes:
-        name: of the paper whose test script does so.
-        rounded: PSNR and SSIM of pictures rounded to 8 bits. The interpolation error always is.
-        pad: `b c h w` to the padded frames and where the picture lies in them.
-        padding: what `pad` does, in words.
+        words: for the result line.
+        apply: `b c h w` to the padded frames and where the picture lies in them.
     """
 
-    name: str
-    rounded: bool
-    pad: Callable[[Tensor], tuple[Tensor, Crop]]
-    padding: str
-
-    def __str__(self) -> str:
-        rounding = "8-bit" if self.rounded else "unrounded"
-        return f"{self.name} protocol: {rounding} PSNR and ssim_matlab, padding {self.padding}, no TTA"
+    words: str
+    apply: Callable[[Tensor], tuple[Tensor, Crop]]
 
 
 def unpadded(frames: Tensor) -> tuple[Tensor, Crop]:
@@ -44,11 +39,11 @@ def unpadded(frames: Tensor) -> tuple[Tensor, Crop]:
     return frames, (slice(None), slice(None))
 
 
-def centred(frames: Tensor) -> tuple[Tensor, Crop]:
-    """Border repeated on all sides up to multiples of 32, the odd pixel right and below."""
+def centred(frames: Tensor, divisor: int = 32) -> tuple[Tensor, Crop]:
+    """Border repeated on all sides up to multiples of `divisor`, the odd pixel right and below."""
     h, w = frames.shape[-2:]
-    top, left = (-h % 32) // 2, (-w % 32) // 2
-    padded = F.pad(frames, (left, -w % 32 - left, top, -h % 32 - top), mode="replicate")
+    top, left = (-h % divisor) // 2, (-w % divisor) // 2
+    padded = F.pad(frames, (left, -w % divisor - left, top, -h % divisor - top), mode="replicate")
     return padded, (slice(top, top + h), slice(left, left + w))
 
 
@@ -59,19 +54,92 @@ def canvas(frames: Tensor) -> tuple[Tensor, Crop]:
     return padded, (slice(h), slice(w))
 
 
-def _protocols(*choices: tuple[str, bool, Callable[[Tensor], tuple[Tensor, Crop]]]) -> dict[str, Protocol]:
-    words = {
-        unpadded: "to the network's multiple",
-        centred: "replicate /32 centred",
-        canvas: "zeros to 640x480",
-    }
-    return {n: Protocol(name=n, rounded=r, pad=p, padding=words[p]) for n, r, p in choices}
+NONE = Padding(words="to the network's multiple", apply=unpadded)
+ZEROS = Padding(words="zeros to 640x480", apply=canvas)
 
 
-PROTOCOLS: dict[str, dict[str, Protocol]] = {
-    "triplets": _protocols(("ema", False, unpadded), ("ifrnet", False, unpadded), ("rife", True, unpadded)),
-    "ucf101": _protocols(("rife", True, unpadded), ("ema", True, unpadded), ("ifrnet", False, unpadded)),
-    "middlebury": _protocols(("rife", True, canvas), ("ifrnet", True, canvas), ("ema", True, centred)),
+def around(divisor: int) -> Padding:
+    """`centred` to multiples of `divisor`."""
+    return Padding(words=f"replicate /{divisor} centred", apply=partial(centred, divisor=divisor))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """One way to measure.
+
+    Attributes:
+        name: of the paper whose test script does so.
+        rounded: what is made is rounded to 8 bits before PSNR and SSIM. The interpolation error is of 8-bit pictures
+            always.
+        scale: motion is estimated at this fraction of the frame's size, by networks that have no rule of their own.
+        tta: averaged with what is made of the frames turned by 180 degrees.
+        times: a frame at k / 2^n straight from its two known ones, or by halving, each step from frames made before.
+        ssim: `matlab` is ssim_matlab, with a window over the channels too; `uniform` is scikit-image's default.
+    """
+
+    name: str
+    rounded: bool
+    padding: Padding = NONE
+    scale: float = 1.0
+    tta: bool = False
+    times: Literal["direct", "recursive"] = "direct"
+    ssim: Literal["matlab", "uniform"] = "matlab"
+
+    def __str__(self) -> str:
+        rounding = "8-bit" if self.rounded else "unrounded"
+        ssim = "ssim_matlab" if self.ssim == "matlab" else "scikit-image's SSIM"
+        flips = "TTA by a half turn" if self.tta else "no TTA"
+        return (
+            f"{self.name} protocol: {rounding} PSNR and {ssim}, padding {self.padding.words}, "
+            f"flow scale {self.scale:g}, t {self.times}, {flips}"
+        )
+
+
+def _named(**ways: Protocol) -> dict[str, Protocol]:
+    return {name: replace(way, name=name) for name, way in ways.items()}
+
+
+_exact, _rounded = Protocol(name="", rounded=False), Protocol(name="", rounded=True)
+
+VIMEO = _named(paper=_exact, rife=_rounded, ema=replace(_exact, tta=True), ifrnet=_exact)
+UCF101 = _named(paper=_rounded, rife=_rounded, ema=replace(_rounded, tta=True), ifrnet=_exact)
+MIDDLEBURY = _named(
+    paper=replace(_rounded, padding=ZEROS),
+    rife=replace(_rounded, padding=ZEROS),
+    ema=replace(_rounded, padding=around(32), tta=True),
+    ifrnet=replace(_exact, padding=ZEROS),
+)
+SNU_FILM = _named(
+    paper=replace(_exact, padding=around(32)),
+    ema=replace(_exact, padding=around(32), scale=0.5, tta=True),
+    ifrnet=replace(_exact, padding=around(20), scale=0.8),
+)
+SNU_FILM_ARB = _named(paper=replace(_exact, padding=around(32)))
+
+
+def _xtest(scale: float) -> dict[str, Protocol]:
+    plain = replace(_rounded, padding=around(32), scale=scale)
+    turned = replace(plain, tta=True)
+    return _named(paper=plain, ema=turned, vfimamba=replace(turned, times="recursive"))
+
+
+XIPH = _named(
+    paper=replace(_rounded, padding=around(16), ssim="uniform"),
+    ema=replace(_rounded, padding=around(16), scale=0.5, tta=True, ssim="uniform"),
+    ifrnet=replace(_exact, padding=around(32), scale=0.5),
+)
+
+LEVELS = ("easy", "medium", "hard", "extreme")
+PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
+    **dict.fromkeys(("triplets", "folder", "vimeo"), VIMEO),
+    "vimeo-septuplet": _named(paper=_exact),
+    "ucf101": UCF101,
+    **{f"snu-film-{level}": SNU_FILM for level in LEVELS},
+    **{f"snu-film-arb-{level}": SNU_FILM_ARB for level in LEVELS[1:]},
+    "xtest-4k": _xtest(0.25),
+    "xtest-2k": _xtest(0.5),
+    **dict.fromkeys(("xiph-2k", "xiph-4k"), XIPH),
+    "middlebury": MIDDLEBURY,
 }
 """Of each set, its first is the one used where none is asked for."""
 

@@ -1,0 +1,102 @@
+"""What is measured: a name of the zoo, or what a training run left."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tween.core import Filler, TweenError
+from tween.engine import checkpoint
+from tween.models.interp.config import BlockConfig, NetConfig
+from tween.models.interp.fast import FastConfig, FastNet
+from tween.models.interp.filler import InterpFiller
+from tween.models.interp.hybrid_filler import HybridFiller
+from tween.models.interp.net import HybridNet
+from tween.zoo import ZOO, load, place
+from tween.zoo.load import DTYPES, Precision
+
+
+def ready(
+    model: str,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    scale: float | None = None,
+    suggested: float = 1.0,
+    runs: Path = Path("runs"),
+) -> Filler[Any]:
+    """The filler of a name in the zoo, of a run (NAME is its last weights, NAME_best its best) or of a checkpoint.
+
+    Args:
+        precision: `auto` of a checkpoint is fp32.
+        scale: fraction of the frame's size at which motion is estimated.
+        suggested: the same, where `scale` is None, for networks without a rule of their own: `thesis` and `quality`.
+
+    Raises:
+        TweenError: if there is none, or it cannot run so.
+    """
+    path = None if model in ZOO else find(model, runs)
+    if path is not None:
+        filler = restored(path, place(device), DTYPES.get(precision, torch.float32), scale or 1.0)
+    else:
+        filler = load(model, device=device, precision=precision, scale=1.0 if scale is None else scale)
+    if isinstance(filler, HybridFiller) and scale is None and suggested != 1:
+        return HybridFiller(filler.net, dtype=filler.dtype, scale=suggested)
+    return filler
+
+
+def find(model: str, runs: Path = Path("runs")) -> Path | None:
+    """The checkpoint that `model` means; None where there is none of that name."""
+    name = model.removesuffix("_best")
+    wanted = runs / name / ("last.safetensors" if name == model else "best.safetensors")
+    if wanted.is_file():
+        return wanted
+    if Path(model).suffix != ".safetensors":
+        return None
+    if not Path(model).is_file():
+        raise TweenError(
+            f"{model} should be a checkpoint such as runs/NAME/best.safetensors, but is not there"
+        )
+    return Path(model)
+
+
+def restored(path: Path, device: torch.device, dtype: torch.dtype, scale: float = 1.0) -> Filler[Any]:
+    """The network of a checkpoint, by the config stored in it, with its averaged weights where there are any.
+
+    Raises:
+        TweenError: if its config or weights are of another version.
+    """
+    stored = checkpoint.header(path)["config"].get("configs", {}).get("net")
+    if stored is None:
+        raise TweenError(f"{path} stores no config of its network, so it cannot be built; train it anew")
+    config = config_of(stored, path)
+    net = FastNet(config) if isinstance(config, FastConfig) else HybridNet(config)
+    weights = checkpoint.part(checkpoint.weights(path), "net.")
+    wanted = net.state_dict()
+    wrong = [k for k in wanted.keys() | weights.keys() if k not in wanted or k not in weights]
+    wrong += [k for k in wanted.keys() & weights.keys() if wanted[k].shape != weights[k].shape]
+    if wrong:
+        raise TweenError(
+            f"{path} holds weights that its config has no place for, such as {min(wrong)}; train it anew"
+        )
+    net.load_state_dict(weights)
+    if isinstance(net, FastNet):
+        return InterpFiller(net.to(device, dtype, memory_format=torch.channels_last), scale=scale)
+    return HybridFiller(net.to(device), dtype=dtype, scale=scale)
+
+
+def config_of(stored: dict[str, Any], path: Path) -> FastConfig | NetConfig:
+    """A config from the plain values that a checkpoint keeps of it."""
+    kind = FastConfig if "pyramid" in stored else NetConfig
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    block = values.pop("block", {})
+    for wanted, given in ((kind, values), (BlockConfig, block)):
+        unknown = sorted(given.keys() - {f.name for f in fields(wanted)})
+        if unknown:
+            raise TweenError(
+                f"{path} was trained by another version: its config has {unknown[0]}, which is unknown"
+            )
+    return kind(**values, block=BlockConfig(**block))
