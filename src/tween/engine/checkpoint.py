@@ -3,7 +3,8 @@
     full   weights, moments, average, step: resumed as if never stopped
     lean   weights (the average where there is one) and step, in half precision: resumed with fresh moments
 
-Random numbers need no place in it: the loop seeds them from the step.
+Random numbers need no place in it: the loop seeds them from the step. Nor does the number of processes: the first one
+writes every tensor whole, so a run goes on with more processes or fewer, replicas or shards.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch.optim import AdamW
 
 from tween.core import TweenError
 from tween.engine import ema as averages
+from tween.engine.distributed import Loss, put, whole
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
 
@@ -32,6 +34,7 @@ class State:
     """All that a run remembers between two steps.
 
     Attributes:
+        loss: the task's, as the processes share it.
         optimizers: one for each turn.
         ema: empty when the run keeps none.
         step: steps done.
@@ -40,6 +43,7 @@ class State:
     """
 
     modules: nn.ModuleDict
+    loss: Loss
     optimizers: dict[str, AdamW]
     ema: dict[str, Tensor]
     step: int = 0
@@ -90,20 +94,30 @@ def header(path: Path) -> dict[str, Any]:
 
 
 def save(path: Path, state: State, config: dict[str, Any]) -> None:
-    """A full checkpoint of `state`."""
+    """A full checkpoint of `state`. All processes call it, the first one writes."""
     values = {f"weights/{name}": value for name, value in averages.tensors(state.modules).items()}
     values |= {f"ema/{name}": value for name, value in state.ema.items()}
     values |= _moments(state)
     best = state.best if math.isfinite(state.best) else None
     head = {"kind": "full", "step": state.step, "fresh": state.fresh, "best": best, "config": config}
-    write(path, values, head)
+    _write_whole(path, values, head, state)
 
 
 def save_weights(path: Path, state: State, config: dict[str, Any]) -> None:
-    """The weights alone in full precision, averaged where there is an average."""
+    """The weights alone in full precision, averaged where there is an average. All processes call it."""
     kept = state.ema or averages.tensors(state.modules)
     values = {f"weights/{name}": value for name, value in kept.items()}
-    write(path, values, {"kind": "lean", "step": state.step, "config": config})
+    _write_whole(path, values, {"kind": "lean", "step": state.step, "config": config}, state)
+
+
+def _write_whole(path: Path, values: dict[str, Tensor], head: dict[str, Any], state: State) -> None:
+    """Put shards together, one tensor at a time, on the first process's CPU, and write them there."""
+    writes = state.loss.ranks.rank == 0
+    if state.loss.sharded:
+        put_together = ((name, whole(value)) for name, value in values.items())
+        values = {name: value.to("cpu", copy=True) for name, value in put_together if writes}
+    if writes:
+        write(path, values, head)
 
 
 def lean(source: Path, target: Path, dtype: torch.dtype = torch.float16) -> None:
@@ -133,7 +147,7 @@ def load(path: Path, state: State) -> None:
     state.step = head["step"]
     average = part(values, "ema/") or part(values, "weights/")
     for name, value in state.ema.items():
-        value.copy_(average[name])
+        put(value, average[name])
     if head["kind"] == "full":
         state.fresh, state.best = head["fresh"], -math.inf if head["best"] is None else head["best"]
         _load_moments(state, values)
@@ -176,9 +190,9 @@ def _load_moments(state: State, values: dict[str, Tensor]) -> None:
         for p in (p for group in optimizer.param_groups for p in group["params"]):
             keys = {key: f"optim/{turn}/{names[p]}/{key}" for key in MOMENTS}
             if keys["step"] in values:
-                optimizer.state[p] = {key: _laid_out(values[name], p) for key, name in keys.items()}
+                optimizer.state[p] = {key: _laid_out(key, values[name], p) for key, name in keys.items()}
 
 
-def _laid_out(value: Tensor, p: Tensor) -> Tensor:
+def _laid_out(key: str, value: Tensor, p: Tensor) -> Tensor:
     """A moment in its parameter's memory format: the fused optimiser pairs elements by their place in memory."""
-    return torch.empty_like(p).copy_(value) if value.shape == p.shape else value.to(p.device)
+    return value.to(p.device) if key == "step" else put(torch.empty_like(p, requires_grad=False), value)

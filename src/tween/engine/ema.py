@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from tween.engine.distributed import local, put
+
 
 def tensors(modules: nn.Module) -> dict[str, Tensor]:
     """Parameters and persistent buffers by name, sharing memory; a compiled module has its own name."""
@@ -22,18 +24,19 @@ def start(modules: nn.Module) -> dict[str, Tensor]:
 @torch.no_grad()
 def update(ema: dict[str, Tensor], modules: nn.Module, decay: float) -> None:
     """ema <- decay * ema + (1 - decay) * weights; whole-number buffers are copied."""
-    now = tensors(modules)
-    smooth = [name for name, value in ema.items() if value.is_floating_point()]
-    torch._foreach_lerp_([ema[name] for name in smooth], [now[name] for name in smooth], 1 - decay)
-    for name in ema.keys() - set(smooth):
-        ema[name].copy_(now[name])
+    now = {name: local(value) for name, value in tensors(modules).items()}
+    kept = {name: local(value) for name, value in ema.items()}
+    smooth = [name for name, value in kept.items() if value.is_floating_point()]
+    torch._foreach_lerp_([kept[name] for name in smooth], [now[name] for name in smooth], 1 - decay)
+    for name in kept.keys() - set(smooth):
+        kept[name].copy_(now[name])
 
 
 @torch.no_grad()
 def write(values: dict[str, Tensor], modules: nn.Module) -> None:
     """Copy `values` into the memory of `modules`, so that compiled code and optimisers keep seeing them."""
     for name, value in tensors(modules).items():
-        value.copy_(values[name])
+        put(value, values[name])
 
 
 @contextmanager

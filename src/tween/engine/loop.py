@@ -1,8 +1,8 @@
 """The one training loop.
 
-Each step, each turn: freeze what the turn does not own, zero, accumulate the sum of the loss terms, average
-over processes, clip, step. Then average the weights, `after_step`, log, validate, save. The host waits for
-the device only where it logs, validates or saves.
+Each step, each turn: freeze what the turn does not own, zero, accumulate the sum of the loss terms, reduced over
+processes with the last of them, clip, step. Then average the weights, `after_step`, log, validate, save. The host
+waits for the device only where it logs, validates or saves.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -56,13 +56,14 @@ def train(run: Run, *, resume: bool | Path = True, until: int | None = None) -> 
                 journal.write(state.step, {"lr": rate} | values)
             over = over or meter.broken is not None
         watched = run.validate or run.pictures
-        if journal and watched and (state.step % run.eval_interval == 0 or state.step == run.steps):
+        if watched and (state.step % run.eval_interval == 0 or state.step == run.steps):
             with meter.paused():
                 metrics = validate(run, state, config, journal) or metrics
-        if journal and (state.step % run.save_interval == 0 or over):
+        if state.step % run.save_interval == 0 or over:
             with meter.paused():
                 checkpoint.save(run.folder / "last.safetensors", state, config)
-                journal.report(state.step, meter.samples_per_s)
+                if journal:
+                    journal.report(state.step, meter.samples_per_s)
     if meter.broken:
         stop(run, state.step - meter.broken.ago, meter.broken.names, ranks)
     return Report(
@@ -83,8 +84,10 @@ def begin(run: Run, resume: bool | Path, ranks: Ranks, config: dict[str, Any] | 
     tensors may fit.
     """
     modules = run.task.modules
+    loss = distributed.Loss(run.task, ranks, sharded=run.sharded)  # first: shards are parameters of their own
     state = State(
         modules=modules,
+        loss=loss,
         optimizers={turn: run.optim.build(groups) for turn, groups in run.task.params().items()},
         ema=ema.start(modules) if run.ema else {},
     )
@@ -97,7 +100,6 @@ def begin(run: Run, resume: bool | Path, ranks: Ranks, config: dict[str, Any] | 
     if resume and (last.exists() or not isinstance(resume, bool)):
         checkpoint.load(last, state)
         same_networks(last, config)
-    distributed.spread([*ema.tensors(modules).values(), *state.ema.values()], ranks)
     return state
 
 
@@ -126,23 +128,25 @@ def take_turn(
     optimizer, terms = state.optimizers[turn], {}
     optimizer.zero_grad(set_to_none=True)
     with frozen(state.modules, optimizer, state.step):
+        loss = state.loss.reducing(turn)
         for index, batch in batches:
             seed(run.seed, turn, index)
-            for name, value in backward(turn, run, state.step, batch).items():
-                terms[name] = terms.get(name, 0) + value
+            with distributed.accumulating(loss, last=index == batches[-1][0]):
+                for name, value in backward(partial(loss, turn, batch, state.step), run).items():
+                    terms[name] = terms.get(name, 0) + value
+    distributed.average(list(terms.values()), ranks)
     loss = torch.stack([value.float() for value in terms.values()]).sum()
-    distributed.average([*optim.gradients(optimizer), loss], ranks)
     rate = partial(run.optim.rate, state.step, run.steps, state.fresh)
     norm, skipped = optim.step(optimizer, rate=rate, clip=run.optim.clip, loss=loss)
     named = terms | {"loss_total": loss, "norm": norm, "skipped": skipped}
     return named if len(state.optimizers) == 1 else {f"{turn}/{name}": value for name, value in named.items()}
 
 
-def backward(turn: str, run: Run, step: int, batch: Any) -> dict[str, Tensor]:
+def backward(loss: Callable[[], dict[str, Tensor]], run: Run) -> dict[str, Tensor]:
     """Add one batch's share of the gradient; returns its share of each term, detached."""
     device = next(run.task.modules.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-        terms = {name: value / run.accumulate for name, value in run.task.loss(turn, batch, step).items()}
+        terms = {name: value / run.accumulate for name, value in loss().items()}
     sum(terms.values()).backward()
     return {name: value.detach() for name, value in terms.items()}
 
@@ -211,18 +215,24 @@ def stop(run: Run, step: int, names: list[str], ranks: Ranks) -> NoReturn:
     )
 
 
-def validate(run: Run, state: State, config: dict[str, Any], journal: log.Log) -> dict[str, float]:
-    """The run's own validation on the averaged weights; the best of them are kept in `best.safetensors`."""
-    with ema.in_place(state.ema, state.modules), torch.no_grad():
-        metrics = run.validate(state.modules, state.step) if run.validate else {}
-        journal.draw(state.step, run.pictures(state.modules, state.step) if run.pictures else {})
+def validate(run: Run, state: State, config: dict[str, Any], journal: log.Log | None) -> dict[str, float]:
+    """The run's own validation on the averaged weights; the best of them are kept in `best.safetensors`.
+
+    The first process, which has the journal, validates; the others wait for it.
+    """
+    metrics: dict[str, float] = {}
+    with ema.in_place(state.ema, state.modules), distributed.unsharded(state.loss), torch.no_grad():
+        if journal:
+            metrics = run.validate(state.modules, state.step) if run.validate else {}
+            journal.draw(state.step, run.pictures(state.modules, state.step) if run.pictures else {})
     if metrics:
         journal.write(state.step, metrics)
     if run.best_key is None:
         return metrics
-    if run.best_key not in metrics:
+    if journal and run.best_key not in metrics:
         raise TweenError(f"best_key {run.best_key!r} is not among the validated values: {', '.join(metrics)}")
-    if metrics[run.best_key] > state.best:
-        state.best = metrics[run.best_key]
+    device = next(state.modules.parameters()).device
+    if distributed.any_of(metrics.get(run.best_key, -math.inf) > state.best, device, state.loss.ranks):
+        state.best = metrics.get(run.best_key, state.best)
         checkpoint.save_weights(run.folder / "best.safetensors", state, config)
     return metrics

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from tween.engine.distributed import local, total_norm
 from tween.engine.schedule import cosine, ramp
 
 
@@ -79,8 +80,8 @@ def step(
         the gradient's norm before clipping and 1.0 if the step was skipped, both scalars on the device.
     """
     grads = gradients(optimizer)
-    norm = torch.nn.utils.get_total_norm(grads)
-    torch._foreach_mul_(grads, (clip / (norm + 1e-6)).clamp(max=1.0))
+    norm = total_norm(grads)
+    torch._foreach_mul_([local(g) for g in grads], (clip / (norm + 1e-6)).clamp(max=1.0))
     skipped = (~torch.isfinite(norm + loss)).float()
     optimizer.found_inf = skipped  # read by the fused kernel: 1 leaves parameters, moments and counts alone
     for group in optimizer.param_groups:

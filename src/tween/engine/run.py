@@ -33,6 +33,7 @@ class Run:
         pictures: (modules holding the averaged weights, steps done) -> named pictures `3 h w` in [0, 1], drawn where
             it validates.
         patience: steps on end without a finite loss or gradient after which the run stops, the first one's batch saved.
+        sharded: several processes share parameters, gradients, moments and averages instead of keeping replicas.
         minutes: stop, saved, after this much wall time; None for no limit.
         runs: the folder of all runs.
         about: what the batches are made of, for the report.
@@ -55,6 +56,7 @@ class Run:
     log_interval: int = 50
     save_interval: int = 1000
     patience: int = 20
+    sharded: bool = False
     minutes: float | None = None
     runs: Path = Path("runs")
     tensorboard: bool = False
