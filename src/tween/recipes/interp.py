@@ -19,6 +19,7 @@ from tween.data.layers import layer_triples, render
 from tween.data.store import FrameStore, sample
 from tween.data.triplets import Triplet
 from tween.data.triplets import read as read_triplets
+from tween.engine import distributed
 from tween.engine.optim import Optim
 from tween.engine.run import Run
 from tween.evaluate import choose, middle_frames
@@ -128,7 +129,8 @@ def load(
         raise TweenError(f"{data} should hold the clips that its shots.csv names, but none is there")
     files = sorted({shot.file for shot in shots})
     pictures = sorted(photos.glob("*.jpg")) if photos else []
-    arrays = pack([data / f for f in files] + pictures, packed, LINES, workers)
+    with distributed.first():  # of several processes one decodes
+        arrays = pack([data / f for f in files] + pictures, packed, LINES, workers)
     counts = [len(np.load(path, mmap_mode="r")) for path in arrays]
     begin = dict(zip(files, np.cumsum([0, *counts]).tolist(), strict=False))
     shots = [_within(shot, np.load(arrays[files.index(shot.file)], mmap_mode="r")) for shot in shots]
