@@ -1,56 +1,25 @@
-"""What every suite shares: timing, the machine, and one JSON form."""
+"""What every suite shares: the machine, and one JSON form."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tween.evaluate.timing import Timing
+
 RESULTS = Path(__file__).parent / "results"
 INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds a run: median, interquartile range and least of `n` runs; and the processor's, summed over its cores
-    (median). The last two hardly change with what else the machine is doing."""
-
-    median: float
-    iqr: float
-    least: float
-    n: int
-    cpu: float | None = None
-
-
-def summary(seconds: Sequence[float], cpu: Sequence[float] = ()) -> Timing:
-    """Of some measured seconds."""
-    low, middle, high = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else (seconds[0],) * 3
-    return Timing(middle, high - low, min(seconds), len(seconds), statistics.median(cpu) if cpu else None)
-
-
-def interleaved(cases: dict[str, Callable[[], Any]], *, runs: int, warmup: int = 1) -> dict[str, Timing]:
-    """Each case's timing. The cases take turns, so that a busy moment of the machine strikes all alike."""
-    wall: dict[str, list[float]] = {name: [] for name in cases}
-    cpu: dict[str, list[float]] = {name: [] for name in cases}
-    for i in range(warmup + runs):
-        for name, run in cases.items():
-            start, start_cpu = time.perf_counter(), time.process_time()
-            run()
-            if i >= warmup:
-                wall[name].append(time.perf_counter() - start)
-                cpu[name].append(time.process_time() - start_cpu)
-    return {name: summary(wall[name], cpu[name]) for name in cases}
 
 
 def machine() -> dict[str, Any]:

@@ -14,22 +14,22 @@ from pathlib import Path
 
 import torch
 
-from bench import minterpolate
-from bench.clips import moving, real
-from bench.common import interleaved, save
+from bench.clips import real
+from bench.common import save
 from bench.rife import Rife
-from bench.steps import padded, stepper, to_and_fro
+from tween.evaluate.steps import moving, padded, stepper
+from tween.evaluate.timing import interleaved
+from tween.video import minterpolate
 from tween.zoo import ZOO, load
 
 SIZE = (720, 1280)
-FPS = 30
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and write results/cpu_720p.json."""
     arguments = parse(argv)
     clip = real(arguments.clip, SIZE, count=8) if arguments.clip else moving(SIZE, count=8)
-    cases = {**ffmpeg(clip), **fillers(clip, arguments.models), **rife(clip)}
+    cases = {"minterpolate": minterpolate.stepper(clip), **fillers(clip, arguments.models), **rife(clip)}
     timings = interleaved(cases, runs=arguments.runs, warmup=2)
     for name, timing in timings.items():
         print(
@@ -47,23 +47,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--models", nargs="*", default=[name for name, entry in ZOO.items() if entry.file])
     return parser.parse_args(argv)
-
-
-def ffmpeg(clip: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """minterpolate in its steady state: each frame given to it yields one new frame and one old one."""
-    h, w = clip.shape[-2:]
-    graph = minterpolate.graph(w, h, fps=FPS)
-    order = to_and_fro(len(clip))
-    pictures = [minterpolate.picture(frame) for frame in clip]
-    index = iter(range(10**9))
-
-    def step() -> None:
-        for _ in minterpolate.push(graph, pictures[next(order)], next(index), fps=FPS):
-            pass
-
-    for _ in range(3):
-        step()
-    return {"minterpolate": step}
 
 
 def fillers(clip: torch.Tensor, models: list[str]) -> dict[str, Callable[[], object]]:

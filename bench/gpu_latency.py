@@ -12,10 +12,10 @@ from functools import partial
 
 import torch
 
-from bench.clips import moving
-from bench.common import Timing, interleaved, save, summary
+from bench.common import save
 from bench.rife import Rife
-from bench.steps import padded, stepper
+from tween.evaluate.steps import moving, padded, stepper
+from tween.evaluate.timing import measure
 from tween.zoo import ZOO, load
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -75,23 +75,6 @@ def rife(dtype: torch.dtype, device: str, clip: torch.Tensor) -> Callable[[], ob
 def zoo(name: str, precision: str, device: str, clip: torch.Tensor) -> Callable[[], object]:
     """A network as a video would use it."""
     return stepper(load(name, device=device, precision=precision), clip)
-
-
-def measure(run: Callable[[], object], runs: int, device: str) -> tuple[Timing, float]:
-    """Timing by CUDA events (wall clock without a GPU) after ten runs to warm up, and peak MiB."""
-    if not device.startswith("cuda"):
-        return interleaved({"": run}, runs=runs)[""], 0.0
-    for _ in range(10):
-        run()
-    torch.cuda.reset_peak_memory_stats(device)
-    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(runs)]
-    for start, end in events:
-        start.record()
-        run()
-        end.record()
-    torch.cuda.synchronize(device)
-    seconds = [start.elapsed_time(end) / 1e3 for start, end in events]
-    return summary(seconds), torch.cuda.max_memory_allocated(device) / 2**20
 
 
 if __name__ == "__main__":

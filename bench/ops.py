@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bench import common
+from tween.evaluate.timing import interleaved
 from tween.ops.attention import window_attention
 from tween.ops.scan2d import flip_scan2d, scan2d
 from tween.ops.selective_scan import selective_scan
@@ -108,7 +109,7 @@ def timed(function: Callable[..., Tensor], tensors: list[Tensor], backward: bool
 def measure(shape: Any, cases: Iterator[Case], runs: int) -> list[dict[str, Any]]:
     """One row a case and direction; cases of one shape take turns."""
     named = {(n, back): timed(f, t, back) for n, f, t in cases for back in (False, True)}
-    timings = common.interleaved(named, runs=runs, warmup=3)
+    timings = interleaved(named, runs=runs, warmup=3)
     rows = [{"op": n, "shape": shape, "backward": back, "seconds": t} for (n, back), t in timings.items()]
     for row in rows:
         kind = "forward + backward" if row["backward"] else "forward"

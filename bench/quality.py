@@ -9,10 +9,10 @@ import argparse
 from pathlib import Path
 
 from bench.common import save
-from bench.minterpolate import Minterpolate
 from tween.core import Filler
 from tween.data import DATASETS
 from tween.evaluate import choose, middle_frames
+from tween.video.minterpolate import Minterpolate
 from tween.zoo import ZOO, load
 
 

@@ -6,10 +6,10 @@ import av
 import pytest
 import torch
 
-from bench import clips, common, cpu_720p, end_to_end, gpu_latency, minterpolate, quality, report, rife
+from bench import clips, common, cpu_720p, end_to_end, gpu_latency, quality, report, rife
 from tests.data.test_triplets import scene
-from tween.core import Filler
-from tween.metrics import psnr
+from tween.evaluate.steps import moving
+from tween.evaluate.timing import summary
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def video(tmp_path):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for frame in clips.moving((48, 64), count=6):
+        for frame in moving((48, 64), count=6):
             picture = (frame * 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
@@ -48,29 +48,9 @@ def test_rife_at_no_motion_and_no_residual_is_the_blend():
         assert torch.allclose(net(a, b), (a + b) / 2, atol=1e-5)
 
 
-def test_minterpolate_finds_the_middle():
-    first, middle, last = clips.moving((96, 128), count=3)
-    made = minterpolate.middle(first, last)
-    inner = (..., slice(24, -24), slice(24, -24))
-    assert (
-        psnr(made[None][inner], middle[None][inner])
-        > psnr((first + last)[None][inner] / 2, middle[None][inner]) + 3
-    )
-    assert isinstance(minterpolate.Minterpolate(), Filler)
-
-
-def test_timing_is_the_median_and_its_spread():
-    timing = common.summary([5.0, 1.0, 2.0, 100.0, 4.0])
-    assert (timing.median, timing.least, timing.n) == (4.0, 1.0, 5)
-    assert timing.iqr > 1
-    calls = []
-    common.interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, runs=2, warmup=1)
-    assert calls == ["a", "b"] * 3
-
-
 def test_a_result_says_where_and_how(results, monkeypatch):
     monkeypatch.setattr("sys.argv", ["x", "--clip", "/home/someone/clip.mp4", "--runs", "5"])
-    record = json.loads(common.save("suite", [{"t": common.summary([1.0, 1.0])}], size="8x8").read_text())
+    record = json.loads(common.save("suite", [{"t": summary([1.0, 1.0])}], size="8x8").read_text())
     assert record["rows"] == [{"t": {"median": 1.0, "iqr": 0.0, "least": 1.0, "n": 2, "cpu": None}}]
     assert record["command"].endswith("--clip clip.mp4 --runs 5")
     assert record["machine"]["cpu"]

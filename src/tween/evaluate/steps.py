@@ -1,4 +1,4 @@
-"""Fillers run as in a video: pair after pair, the shared frame known from before."""
+"""Fillers run as in a video, pair after pair, the shared frame known from before; and frames to run them on."""
 
 from __future__ import annotations
 
@@ -40,3 +40,15 @@ def padded(clip: Tensor, multiple: int) -> Tensor:
 def to_and_fro(count: int) -> Iterator[int]:
     """0, 1 ... count - 1 and back, for ever: no jump that could pass for a cut."""
     return cycle([*range(count), *range(count - 2, 0, -1)])
+
+
+def moving(size: tuple[int, int], *, count: int, seed: int = 0) -> Tensor:
+    """A texture with detail at several scales that moves by (9, 3) pixels a frame: `t 3 h w` in [0, 1]."""
+    h, w = size
+    generator = torch.Generator().manual_seed(seed)
+    big_h, big_w = h + 3 * count, w + 9 * count
+    canvas = torch.zeros(1, 3, big_h, big_w)
+    for cell, share in ((64, 0.4), (16, 0.3), (4, 0.2), (1, 0.1)):
+        noise = torch.rand(1, 3, big_h // cell + 2, big_w // cell + 2, generator=generator)
+        canvas += share * F.interpolate(noise, size=(big_h, big_w), mode="bilinear", align_corners=False)
+    return torch.stack([canvas[0, :, 3 * k : 3 * k + h, 9 * k : 9 * k + w] for k in range(count)])

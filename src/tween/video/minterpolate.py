@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from itertools import count, cycle
 from typing import Any
 
 import av
@@ -60,6 +61,24 @@ def middle(before: Tensor, after: Tensor) -> Tensor:
     out += pull(g)
     found = next(f for f in out if f.pts * f.time_base == Fraction(3, 50))
     return torch.from_numpy(found.to_ndarray(format="rgb24")).permute(2, 0, 1).float() / 255
+
+
+def stepper(clip: Tensor, *, fps: int = 30) -> Callable[[], None]:
+    """Its steady state on `clip` (`t 3 h w` in [0, 1], to and fro): a call gives it a frame and takes one new and one
+    old frame from it."""
+    h, w = clip.shape[-2:]
+    doubling = graph(w, h, fps=fps)
+    pictures = [picture(frame) for frame in clip]
+    order = cycle([*range(len(clip)), *range(len(clip) - 2, 0, -1)])
+    index = count()
+
+    def step() -> None:
+        for _ in push(doubling, pictures[next(order)], next(index), fps=fps):
+            pass
+
+    for _ in range(3):  # it looks ahead: from the fourth frame on every frame in gives two out
+        step()
+    return step
 
 
 class Minterpolate:
