@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from tween.cli import train_interp
 
 
 def parser() -> argparse.ArgumentParser:
-    """Flags of `tween train`; each is an argument of the recipe."""
+    """Flags of `tween train`, by recipe."""
     p = argparse.ArgumentParser(prog="tween train", description=__doc__)
-    p.add_argument("recipe", choices=["fast"])
+    recipes = p.add_subparsers(dest="recipe", required=True, metavar="RECIPE")
+    add_fast(recipes.add_parser("fast", help="the small network that users run"))
+    train_interp.add(recipes.add_parser("interp", help="thesis and quality, in the plan's three phases"))
+    return p
+
+
+def add_fast(p: argparse.ArgumentParser) -> None:
+    """Flags of `tween train fast`; each is an argument of the recipe."""
     p.add_argument("--data", type=Path, required=True, help="folder with shots.csv and clips")
     p.add_argument("--packed", type=Path, required=True, help="where decoded frames are kept between runs")
     p.add_argument("--photos", type=Path, help="folder of .jpg whose pieces become synthetic layers")
@@ -24,21 +35,42 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lr", type=float, default=5e-4)
     p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
     p.add_argument("--workers", type=int, default=16, help="threads that decode clips")
+    p.add_argument("--sharded", action="store_true", help="under torchrun: FSDP2 instead of DDP")
     p.add_argument("--no-compile", dest="compiled", action="store_false")
     p.add_argument("--start", help="released weights to begin from, such as fast")
     p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")
-    return p
+
+
+def dashed(argv: list[str]) -> list[str]:
+    """Flags may be written with underscores, as the plans have them."""
+    flags = (word.partition("=") for word in argv)
+    return [
+        name.replace("_", "-") + equals + value if name.startswith("--") else name + equals + value
+        for name, equals, value in flags
+    ]
 
 
 def main(argv: list[str]) -> int:
     """Train; 0 when the run was saved."""
-    args = vars(parser().parse_args(argv))
-    from tween.engine.loop import train
+    args = vars(parser().parse_args(dashed(argv)))
+    if args.pop("recipe") == "interp":
+        return train_interp.main(args)
+    from tween.engine import distributed
     from tween.recipes.interp import fast
 
-    args.pop("recipe")
-    resume = args.pop("resume")
-    report = train(fast(**args), resume=resume or True)
+    resume, sharded = args.pop("resume"), args.pop("sharded")
+    distributed.start()  # first: each process of torchrun places its model on a GPU of its own
+    return finish(replace(fast(**args), sharded=sharded), resume or True)
+
+
+def finish(run: Any, resume: Path | bool = True) -> int:
+    """Train `run` and say how it ended."""
+    from tween.engine import distributed
+    from tween.engine.loop import train
+
+    ranks, report = distributed.start(), train(run, resume=resume)
     state = "finished" if report.finished else "stopped; the same command goes on"
-    print(f"{state} at step {report.step}, {report.samples_per_s:.0f} samples/s, {report.metrics}")
+    if ranks.rank == 0:
+        print(f"{state} at step {report.step}, {report.samples_per_s:.0f} samples/s, {report.metrics}")
+    distributed.stop()
     return 0
