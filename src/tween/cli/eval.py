@@ -35,8 +35,8 @@ class Options:
     scale: float | None = None
     """Fraction of the frame's size at which motion is estimated; by default the protocol's, for networks without a
     rule of their own."""
-    tta: bool | None = None
-    """Average with what is made of the frames turned by 180 degrees; by default the protocol's."""
+    tta: Literal["on", "off"] | None = None
+    """Average, or not, with what is made of the frames turned by 180 degrees; by default the protocol's."""
     times: Literal["direct", "recursive"] | None = None
     """A frame at k/8 straight, or by halving; by default the protocol's."""
     metrics: tuple[Literal["lpips", "psnr_div"], ...] = ()
@@ -93,8 +93,12 @@ def measure(options: Options) -> int:
         scale=options.scale,
         suggested=way.scale,
     )
-    asked = {k: getattr(options, k) for k in ("tta", "times") if getattr(options, k) is not None}
-    way = replace(way, scale=getattr(filler, "scale", 1.0), **asked)
+    way = replace(
+        way,
+        scale=getattr(filler, "scale", 1.0),
+        tta=way.tta if options.tta is None else options.tta == "on",
+        times=options.times or way.times,
+    )
     scenes, device = read(options.dataset, options.path), place(options.device)
     name = f"{options.model} on {options.dataset}"
     table = middle_frames(
