@@ -61,7 +61,7 @@ def save(suite: str, rows: Sequence[dict[str, Any]], **facts: Any) -> Path:
 def command() -> str:
     """How this suite was started; of paths only the last part, which means something elsewhere."""
     module = (sys.modules["__main__"].__spec__ or sys.modules["__main__"]).__dict__.get("name", "bench")
-    arguments = [Path(a).name if os.path.isabs(a) else a for a in sys.argv[1:]]
+    arguments = [Path(a).name if os.path.isabs(a) or Path(a).exists() else a for a in sys.argv[1:]]
     return " ".join(["python", "-m", module, *arguments])
 
 

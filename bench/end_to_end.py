@@ -24,14 +24,15 @@ from tween.zoo import ZOO
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure and write results/end_to_end.json."""
+    """Measure and write results/end_to_end.json, or end_to_end_DEVICE.json where a device is named."""
     arguments = parse(argv)
     rows = []
     for model in arguments.models:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             rows.append({"method": model, **pool.apply(run, (model, arguments))})
         print(rows[-1], flush=True)
-    save("end_to_end", rows, clip=arguments.clip.name, device=arguments.device, out_fps=arguments.fps)
+    suite = "end_to_end" if arguments.device == "auto" else f"end_to_end_{arguments.device}"
+    save(suite, rows, clip=arguments.clip.name, device=arguments.device, out_fps=arguments.fps)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

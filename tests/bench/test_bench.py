@@ -86,10 +86,10 @@ def test_quality_suite(results, tmp_path):
 
 def test_a_whole_video(results, video):
     end_to_end.main(["--clip", str(video), "--fps", "20", "--models", "blend", "--device", "cpu"])
-    (row,) = common.load("end_to_end")["rows"]
+    (row,) = common.load("end_to_end_cpu")["rows"]
     assert row["frames"] == 12
     assert row["mib"] > 50
-    assert "64x48" in report.table("end_to_end")
+    assert "64x48" in report.table("end_to_end_cpu")
 
 
 def test_tables_are_put_between_their_marks(results):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 FORWARD = {"num_warps": 4, "num_stages": 2}
-BACKWARD = {"num_warps": 8, "num_stages": 1}
+BACKWARD = {"num_warps": 4, "num_stages": 1}
 PROGRAMS = 512  # a sequence is cut into runs until about this many programs fill the GPU
 
 
