@@ -15,7 +15,10 @@ COMMANDS = {
     "models": "the released models: size, licence, measured quality",
     "info": "parameters, FLOPs and memory of a preset",
     "eval": "measure a model on a dataset by the papers' protocols",
+    "bench": "time, memory and operations of a new frame on this machine",
     "train": "train a preset by its recipe",
+    "ablate": "train the plan's ablations for the same budget each and compare them with confidence",
+    "search": "search hyperparameters of a phase with Optuna",
     "doctor": "what this machine can do, and how to mend what it cannot",
 }
 HELP = "usage: tween COMMAND [options]    (tween COMMAND --help tells more)\n\n" + "\n".join(
