@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -60,6 +61,8 @@ class Prefetch(Generic[T]):
     def _begin(self, index: int) -> Iterator[Tensors | TweenError]:
         if not self._workers:
             return map(self._make.__getitem__, count(index, self._stride))
+        processes = get_context("forkserver")  # a fork beside torch's own threads could hang
+        processes.set_forkserver_preload([__name__])  # one process imports torch, the workers are its copies
         return iter(
             DataLoader(
                 self._make,
@@ -68,7 +71,7 @@ class Prefetch(Generic[T]):
                 num_workers=self._workers,
                 prefetch_factor=self._ahead,
                 pin_memory=self._stream is not None,
-                multiprocessing_context="forkserver",  # a fork beside torch's own threads could hang
+                multiprocessing_context=processes,
                 generator=torch.Generator(),  # the global one is the training loop's
             )
         )
