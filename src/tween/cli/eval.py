@@ -51,7 +51,7 @@ class Options:
     """How many."""
     compare: Annotated[tuple[Path, Path] | None, arg(metavar="A.json B.json")] = None
     """Instead: how much better B is than A, picture by picture; both written by --json."""
-    targets: Literal["phase1", "phase2", "phase3"] | None = None
+    targets: Literal["phase1", "phase2", "phase3", "1", "2", "3"] | None = None
     """Instead: the thesis plan's target scores, pass or miss, from --results."""
     results: tuple[Path, ...] = ()
     """For --targets: files or folders of what --json and `tween bench time --json` wrote."""
