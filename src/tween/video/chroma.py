@@ -10,12 +10,18 @@ identity holds at the borders and for odd lengths too:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 Planes = np.ndarray
+Band = tuple[slice, slice, slice, slice]
+T = TypeVar("T")
 REACH = 2  # chroma rows beside it that a row depends on, up and down, even where `up` doubles twice
 BAND = 2**17  # pixels worked on at once, so that what is made on the way stays in a core's cache
 
@@ -37,7 +43,7 @@ def down(planes: Planes, height: int, width: int, *, cosited: tuple[bool, bool])
     return planes
 
 
-def bands(height: int, width: int, chroma_height: int) -> Iterator[tuple[slice, slice, slice, slice]]:
+def bands(height: int, width: int, chroma_height: int) -> Iterator[Band]:
     """Bands of a picture that can be brought up or down one by one, with the same result.
 
     Yields four slices of rows: `near`, the chroma rows that a band needs; `wide`, the luma rows of these;
@@ -51,6 +57,17 @@ def bands(height: int, width: int, chroma_height: int) -> Iterator[tuple[slice, 
         wide = slice(step * low, min(step * high, height))
         rows = slice(step * begin, min(step * end, height))
         yield slice(low, high), wide, rows, slice(begin - low, end - low)
+
+
+def each(work: Callable[[Band], T], bands: Iterable[Band]) -> list[T]:
+    """What `work` makes of every band, by a few threads where the machine has cores to spare for them."""
+    spare = (os.cpu_count() or 1) // 4  # the decoder, the network and the encoder want some too
+    return [work(band) for band in bands] if spare < 2 else list(_pool(min(spare, 8)).map(work, bands))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="colour")
 
 
 def _up_cosited(x: Planes, size: int, axis: int) -> Planes:

@@ -108,7 +108,9 @@ def _yuv_to_rgb(planes: list[np.ndarray], layout: Layout, colour: Colour, rgb: n
     inverse = np.linalg.inv(matrix(colour.matrix))  # columns: what Y, Cb and Cr add to R, G, B
     y_scale, y_offset = _luma_code(colour.range, layout.bits)
     c_scale, c_offset = _chroma_code(colour.range, layout.bits)
-    for near, wide, rows, _ in chroma.bands(height, width, len(planes[1])):
+
+    def fill(band: chroma.Band) -> None:
+        near, wide, rows, _ = band
         both = np.stack([plane[near] for plane in planes[1:3]]).astype(np.float32)
         both -= c_offset
         small = _mix(inverse[:, 1:] / c_scale, both)
@@ -120,6 +122,8 @@ def _yuv_to_rgb(planes: list[np.ndarray], layout: Layout, colour: Colour, rgb: n
         large += y
         np.clip(large, 0, 1, out=rgb[:3, rows])
 
+    chroma.each(fill, chroma.bands(height, width, len(planes[1])))
+
 
 def _rgb_to_yuv(rgb: np.ndarray, layout: Layout, colour: Colour) -> list[np.ndarray]:
     """Code values of Y, Cb and Cr (Y alone for grey) of RGB `3 h w`, which is clamped to [0, 1]."""
@@ -129,20 +133,23 @@ def _rgb_to_yuv(rgb: np.ndarray, layout: Layout, colour: Colour) -> list[np.ndar
     forward = matrix(colour.matrix)
     y_scale, y_offset = _luma_code(colour.range, layout.bits)
     c_scale, c_offset = _chroma_code(colour.range, layout.bits)
-    bands = []
-    for _, wide, rows, own in chroma.bands(height, width, size[0]):
+
+    def codes(band: chroma.Band) -> list[np.ndarray]:
+        _, wide, rows, own = band
         pixels = rgb[:, wide].clip(0, 1)
         luma = _mix(y_scale * forward[:1], pixels[:, rows.start - wide.start : rows.stop - wide.start])
         luma += y_offset
-        band = [_codes(luma[0], full)]
+        made = [_codes(luma[0], full)]
         if not layout.grey:
             near = -(-(wide.stop - wide.start) // -(-height // size[0]))
             small = chroma.down(pixels, near, size[1], cosited=cosited(colour.location))[:, own]
             both = _mix(c_scale * forward[1:], small)
             both += c_offset
-            band.extend(_codes(both, full))
-        bands.append(band)
-    return [np.concatenate(parts) for parts in zip(*bands, strict=True)]
+            made.extend(_codes(both, full))
+        return made
+
+    made = chroma.each(codes, chroma.bands(height, width, size[0]))
+    return [np.concatenate(parts) for parts in zip(*made, strict=True)]
 
 
 def _mix(weights: np.ndarray, planes: np.ndarray) -> np.ndarray:
