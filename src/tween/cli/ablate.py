@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tween.cli.lab import add_data, feeds, perceptual, sources
 from tween.core import TweenError
 
 if TYPE_CHECKING:
     from tween.recipes.ablate import Lab
     from tween.recipes.ablate_rows import Row
-    from tween.recipes.feeds import Feed
 
 TABLES = ("phase1", "phase2", "phase3", "data")
 
@@ -47,35 +46,11 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def add_data(p: argparse.ArgumentParser) -> None:
-    """Flags of what is trained and measured on, the same for `tween ablate` and `tween search`."""
-    p.add_argument("--data", type=Path, help="folder with shots.csv and clips")
-    p.add_argument("--packed", type=Path, help="where decoded frames are kept between runs")
-    p.add_argument("--photos", type=Path, help="folder of .jpg whose pieces become synthetic layers")
-    p.add_argument("--val", type=Path, help="folder of triplets that is measured on")
-    p.add_argument("--batch-size", type=int, default=32)
-    p.add_argument("--crop", type=int, default=256, help="pixels a side (256)")
-    p.add_argument(
-        "--synthetic", type=float, default=0.33, help="share of each batch that is layered motion (0.33)"
-    )
-    p.add_argument("--pixels", type=float, default=24.0, help="greatest mean motion of a real triple (24)")
-    p.add_argument(
-        "--ema", type=float, default=0.0, help="decay of the averaged weights that are measured; 0: none"
-    )
-    p.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
-    p.add_argument(
-        "--compiled", action="store_true", help="torch.compile; what compiling takes does not count"
-    )
-    p.add_argument(
-        "--vgg", type=Path, help="torchvision's VGG-19 weights; without them that term is left out"
-    )
-    p.add_argument("--device", default="auto")
-    p.add_argument("--workers", type=int, default=16, help="threads that decode clips")
-
-
 def main(argv: list[str]) -> int:
     """Print the table; 0 when it holds every result that was asked for, 1 when one failed or time ran out."""
-    options = parser().parse_args(argv)
+    from tween.cli.train import dashed
+
+    options = parser().parse_args(dashed(argv))
     from tween.recipes.ablate_rows import chosen, rows
 
     asked = chosen(rows(options.table), options.rows)
@@ -103,7 +78,11 @@ def work(options: argparse.Namespace, asked: list[Row]) -> int:
     found = [r for row in here for s in seeds if (r := cached(row, s, lab))]
     tell(found, [row.name for row in here], troubles)
     missing = len(here) * options.seeds - len(found)
-    print(f"{missing} of {len(here) * options.seeds} results are missing" if missing else "all results are there")
+    print(
+        f"{missing} of {len(here) * options.seeds} results are missing"
+        if missing
+        else "all results are there"
+    )
     return 1 if missing else 0
 
 
@@ -120,9 +99,9 @@ def tell(found: list[dict[str, Any]], order: list[str], troubles: dict[str, str]
 def laboratory(options: argparse.Namespace) -> Lab:
     """Data, settings and measure, as the options say."""
     from tween.evaluate import choose
-    from tween.recipes.ablate import Lab, Setting, content, fingerprint
+    from tween.recipes.ablate import Lab, Setting, content
 
-    scenes = validation(options)
+    scenes, facts = sources(options)
     shared = (
         "minutes",
         "steps",
@@ -135,20 +114,12 @@ def laboratory(options: argparse.Namespace) -> Lab:
         "precision",
         "compiled",
     )
-    facts = {
-        "data": fingerprint([p for p in options.data.rglob("*") if p.is_file()]),
-        "photos": options.photos and fingerprint(list(options.photos.glob("*.jpg"))),
-        "val": fingerprint([p for s in scenes for p in (s.before, s.truth, s.after)]),
-        "pixels": options.pixels,
-        "vgg": options.vgg is not None,
-        "start": options.start and content(options.start),
-    }
     return Lab(
         setting=Setting(**{name: getattr(options, name) for name in shared}),
         feed=feeds(options, options.teacher),
         scenes=scenes,
         way=choose("triplets"),
-        facts=facts,
+        facts=facts | {"start": options.start and content(options.start)},
         teacher=options.teacher and content(options.teacher),
         device=options.device,
         start=options.start,
@@ -156,53 +127,3 @@ def laboratory(options: argparse.Namespace) -> Lab:
         out=options.out,
         runs=options.runs,
     )
-
-
-def validation(options: argparse.Namespace) -> Any:
-    """The scenes to measure on.
-
-    Raises:
-        TweenError: if data, its place for decoded frames or the scenes are not named.
-    """
-    from tween.data.triplets import read
-
-    for name in ("data", "packed", "val"):
-        if getattr(options, name) is None:
-            raise TweenError(f"--{name} should name a folder, but is not given; see --help for what it holds")
-    if not (options.data / "shots.csv").is_file():
-        raise TweenError(f"--data should hold shots.csv and the clips it names, but {options.data} has none")
-    return read(options.val)
-
-
-def perceptual(options: argparse.Namespace) -> Any:
-    """VGG-19 on the device, None where no weights are named."""
-    if options.vgg is None:
-        return None
-    from tween.nn.vgg import vgg19
-    from tween.zoo.load import place
-
-    return vgg19(options.vgg).to(place(options.device))
-
-
-def feeds(options: argparse.Namespace, teacher: Path | None = None) -> Any:
-    """Row -> its batches; frames are decoded and put on the device once for all rows."""
-    from tween.recipes.feeds import clips
-    from tween.recipes.interp import load
-    from tween.recipes.teachers import taught
-    from tween.recipes.teachers import teacher as named
-
-    held = cache(load)
-
-    def feed(row: Row) -> Feed:
-        plain = clips(
-            data=options.data,
-            packed=options.packed,
-            photos=options.photos,
-            synthetic=row.synthetic,
-            pixels=options.pixels,
-            workers=options.workers,
-            load=held,
-        )
-        return taught(plain, named(row.teacher, teacher))
-
-    return feed

@@ -200,7 +200,7 @@ def measured(row: Row, seed: int, lab: Lab) -> Result:
 def build(row: Row, seed: int, lab: Lab, *, name: str, steps: int) -> Run:
     """The row's run of `steps` steps, by the recipe of its phase."""
     s = lab.setting
-    plan = replace(PLANS[row.config.phase], crop=s.crop, ratio=(1, 0), **row.plan)
+    plan = replace(PLANS[row.config.phase], **{"crop": s.crop, "ratio": (1, 0)} | row.plan)
     run = thesis(
         phase=row.config.phase,
         config=row.config,
@@ -217,7 +217,7 @@ def build(row: Row, seed: int, lab: Lab, *, name: str, steps: int) -> Run:
         compiled=s.compiled,
         vgg=lab.vgg,
         start=lab.start,
-        validate=lambda modules, step: {},
+        patience=20,
         seed=seed,
         runs=lab.runs,
     )
@@ -227,6 +227,7 @@ def build(row: Row, seed: int, lab: Lab, *, name: str, steps: int) -> Run:
         optim=replace(run.optim, warmup=round(s.warmup * steps)),
         validate=None,
         best_key=None,
+        pictures=None,
         log_interval=often,
         save_interval=often,
     )

@@ -1,0 +1,136 @@
+"""What `tween ablate` and `tween search` share: flags, batches, scenes, and what stands for them in a hash."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tween.core import TweenError
+
+if TYPE_CHECKING:
+    from tween.recipes.ablate_rows import Row
+    from tween.recipes.feeds import Feed
+
+
+def add_data(p: argparse.ArgumentParser) -> None:
+    """Flags of what is trained and measured on, the same for `tween ablate` and `tween search`."""
+    p.add_argument("--data", type=Path, help="folder with shots.csv and clips")
+    p.add_argument("--packed", type=Path, help="with --data: where decoded clips are kept; else DATA/packed")
+    p.add_argument(
+        "--photos", type=Path, help="with --data: folder of .jpg whose pieces become synthetic layers"
+    )
+    p.add_argument("--data-path", type=Path, help="instead of --data: Vimeo90K, triplet or septuplet")
+    p.add_argument("--x4k-path", type=Path, help="with --data-path: X4K1000FPS, for phase 3")
+    p.add_argument("--val", type=Path, help="folder of triplets to measure on; else Vimeo90K's own test list")
+    p.add_argument("--batch-size", type=int, default=32)
+    p.add_argument("--crop", type=int, default=256, help="pixels a side (256)")
+    p.add_argument(
+        "--synthetic", type=float, default=0.33, help="share of each batch that is layered motion (0.33)"
+    )
+    p.add_argument("--pixels", type=float, default=24.0, help="greatest mean motion of a real triple (24)")
+    p.add_argument(
+        "--ema", type=float, default=0.0, help="decay of the averaged weights that are measured; 0: none"
+    )
+    p.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    p.add_argument(
+        "--compiled", action="store_true", help="torch.compile; what compiling takes does not count"
+    )
+    p.add_argument(
+        "--vgg", type=Path, help="torchvision's VGG-19 weights; without them that term is left out"
+    )
+    p.add_argument("--device", default="auto")
+    p.add_argument("--num-workers", type=int, default=16, help="threads that decode, processes that read")
+
+
+def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """The scenes to measure on, and what stands for the data.
+
+    Raises:
+        TweenError: if there is no data, or no scenes.
+    """
+    from tween.data.triplets import read
+    from tween.recipes.ablate import fingerprint
+
+    if bool(options.data) == bool(options.data_path):
+        raise TweenError("give --data (clips with shots.csv) or --data-path (Vimeo90K on disk), one of them")
+    if options.data and not (options.data / "shots.csv").is_file():
+        raise TweenError(f"--data should hold shots.csv and the clips it names, but {options.data} has none")
+    scenes = read(options.val) if options.val else feeds(options)(None).scenes
+    if not scenes:
+        raise TweenError("there is nothing to measure on; name a folder of triplets by --val")
+    facts = {
+        "data": options.data and fingerprint(clips_in(options.data)),
+        "photos": options.photos and fingerprint(list(options.photos.glob("*.jpg"))),
+        "sets": [str(path.name) for path in (options.data_path, options.x4k_path) if path],
+        "val": digest_of(scenes),
+        "pixels": options.pixels,
+        "vgg": options.vgg is not None,
+    }
+    return scenes, facts
+
+
+def clips_in(data: Path) -> list[Path]:
+    """shots.csv and the clips beside it, but not what was decoded from them."""
+    return [p for p in data.rglob("*") if p.is_file() and "packed" not in p.parts]
+
+
+def digest_of(scenes: Any) -> str:
+    """Stands for a set of scenes, by their names and the sizes of their files."""
+    from tween.recipes.ablate import digest
+
+    files = [[p for p in vars(scene).values() if isinstance(p, Path)] for scene in scenes]
+    return digest(
+        [[scene.name, [p.stat().st_size for p in some]] for scene, some in zip(scenes, files, strict=True)]
+    )
+
+
+def perceptual(options: argparse.Namespace) -> Any:
+    """VGG-19 on the device, None where no weights are named."""
+    if options.vgg is None:
+        return None
+    from tween.nn.vgg import vgg19
+    from tween.zoo.load import place
+
+    return vgg19(options.vgg).to(place(options.device))
+
+
+def feeds(options: argparse.Namespace, teacher: Path | None = None) -> Callable[[Row | None], Feed]:
+    """Row -> its batches, None -> everybody's; frames held on the device are decoded once for all."""
+    from tween.recipes import feeds as kinds
+    from tween.recipes.interp import load
+    from tween.recipes.teachers import taught
+    from tween.recipes.teachers import teacher as named
+
+    held = cache(load)
+
+    def clips(share: float) -> Feed:
+        return kinds.clips(
+            data=options.data,
+            packed=options.packed or options.data / "packed",
+            photos=options.photos,
+            synthetic=share,
+            pixels=options.pixels,
+            workers=options.num_workers,
+            load=held,
+        )
+
+    def sets(share: float) -> Feed:
+        if share != options.synthetic:
+            raise TweenError(
+                "a row that sets the share of layered motion needs clips on the device; give --data"
+            )
+        return kinds.sets(
+            data_path=options.data_path,
+            x4k_path=options.x4k_path,
+            val=options.val,
+            workers=options.num_workers,
+        )
+
+    def feed(row: Row | None) -> Feed:
+        share = options.synthetic if row is None or row.synthetic is None else row.synthetic
+        return taught((clips if options.data else sets)(share), named(row and row.teacher, teacher))
+
+    return feed
