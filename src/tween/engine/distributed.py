@@ -8,6 +8,7 @@ docs/decisions/005 says why, and what it costs.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -119,9 +120,13 @@ class Loss(nn.Module):
 def _replica(loss: Loss) -> nn.Module:
     # A loss that is compiled stays one graph: split at DDP's buckets it fuses less and may not compile at all.
     torch._dynamo.config.optimize_ddp = False
-    return DistributedDataParallel(  # a task may use a parameter in some steps only, so unused ones are looked for
-        loss, find_unused_parameters=True, gradient_as_bucket_view=True, broadcast_buffers=False
-    )
+    with (
+        warnings.catch_warnings()
+    ):  # torch 2.13 has another name for broadcast_buffers, which 2.9 does not know
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(  # a task may use a parameter in some steps only: unused ones are looked for
+            loss, find_unused_parameters=True, gradient_as_bucket_view=True, broadcast_buffers=False
+        )
 
 
 def _shard(loss: Loss) -> None:
