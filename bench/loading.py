@@ -1,5 +1,5 @@
-"""Whether shards are read as fast as a GPU trains: samples a second of reading alone, of training on batches that lie on
-the device, and of training on shards, with how busy the GPU is.
+"""Whether shards are read as fast as a GPU trains: samples a second of reading alone, of training on batches that lie
+on the device, and of training on shards, with how busy the GPU is.
 
 python -m bench.loading [--shards DIR ...] [--recipes thesis fast] [--workers 8]
 """
