@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,7 @@ def optuna() -> Any:
     except ImportError:
         raise TweenError("a search needs Optuna: pip install 'tween-video[search]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # heartbeats are one
     return optuna
 
 
@@ -62,12 +64,11 @@ def open_study(
         seed: of the sampler; None draws another for each worker, so that two do not try the same.
     """
     o = optuna()
-    again = o.storages.RetryFailedTrialCallback(max_retry=3, inherit_intermediate_values=True)
     place = o.storages.RDBStorage(
         url or storage(phase),
         engine_kwargs={"connect_args": {"timeout": 120}},  # workers wait for each other's writes
         heartbeat_interval=HEARTBEAT,
-        heartbeat_stale_trial_callback=again,
+        heartbeat_stale_trial_callback=take_up,
     )
     return o.create_study(
         study_name=name or study_name(phase),
@@ -77,6 +78,22 @@ def open_study(
         pruner=o.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=10),
         load_if_exists=True,
     )
+
+
+def take_up(study: Any, lost: Any) -> None:
+    """Queue the trial of a worker that is gone, at most three times; its run's folder and epochs told serve on."""
+    o = optuna()
+    history = [*lost.user_attrs.get("taken_up_from", ()), lost.number]
+    if len(history) <= 3:
+        study.add_trial(
+            o.trial.create_trial(
+                state=o.trial.TrialState.WAITING,
+                params=lost.params,
+                distributions=lost.distributions,
+                intermediate_values=lost.intermediate_values,
+                user_attrs={"taken_up_from": history},
+            )
+        )
 
 
 def found_study(phase: Phase, *, url: str | None = None, name: str | None = None) -> Any:
@@ -155,10 +172,8 @@ def objective(trial: Any, make: Make, *, phase: Phase, names: Sequence[str], epo
     """
     o = optuna()
     found = {name: SPACE[name](trial) for name in names}
-    first = o.storages.RetryFailedTrialCallback.retried_trial_number(trial)
-    run = make(
-        name=f"trial_{trial.number if first is None else first}", **arguments(found, phase, epochs=epochs)
-    )
+    first = trial.user_attrs.get("taken_up_from", [trial.number])[0]
+    run = make(name=f"trial_{first}", **arguments(found, phase, epochs=epochs))
     validate = run.validate
 
     def tell(modules: nn.ModuleDict, step: int) -> dict[str, float]:
