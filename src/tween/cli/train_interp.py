@@ -34,6 +34,9 @@ def _data(p: Any) -> None:
     p.add_argument("--data-path", type=Path, help="Vimeo90K, triplet or septuplet")
     p.add_argument("--x4k-path", type=Path, help="X4K1000FPS, for phase 3")
     p.add_argument("--data", type=Path, help="folder with shots.csv and clips, instead of the two")
+    p.add_argument(
+        "--shards", type=Path, help="folder of shards that tween data shard wrote, instead of all these"
+    )
     p.add_argument("--packed", type=Path, help="where decoded clips are kept; else DATA/packed")
     p.add_argument(
         "--photos", type=Path, help="with --data: folder of .jpg whose pieces become synthetic layers"
@@ -186,10 +189,14 @@ def feed(args: dict[str, Any]) -> Any:
     """Where batches come from."""
     from tween.recipes import feeds
 
-    if bool(args["data"]) == bool(args["data_path"] or args["x4k_path"]):
+    if [bool(args["data_path"] or args["x4k_path"]), bool(args["data"]), bool(args["shards"])].count(
+        True
+    ) != 1:
         raise TweenError(
-            "training needs --data-path (Vimeo90K on disk) or --data (clips with shots.csv), one of them"
+            "training needs --data-path (Vimeo90K on disk), --data (clips with shots.csv) or --shards, one of them"
         )
+    if args["shards"]:
+        return feeds.from_shards(args["shards"], val=args["val"], workers=args["num_workers"])
     if args["data"]:
         return feeds.clips(
             data=args["data"],

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 
 from tween.core import TweenError
+from tween.data import shards, shuffled
 from tween.data.clips import Triples, Windows, clip_triples
 from tween.data.layers import layer_triples, render
 from tween.data.store import FrameStore, sample
 from tween.data.triplets import read as read_triplets
+from tween.engine import distributed
 from tween.recipes.interp import load
 from tween.recipes.plan import VIMEO, Schedule
 
@@ -87,6 +89,27 @@ def clips(
         "greatest motion, px": pixels,
     }
     return Feed(draw=draw, scenes=() if val is None else read_triplets(val), about=about)
+
+
+def from_shards(folder: Path, *, val: Path | None = None, workers: int = 8) -> Feed:
+    """Shards that `tween data shard` wrote, every sample once an epoch, dealt out over the processes of torchrun.
+
+    Raises:
+        TweenError: if there are none or one is cut short; when drawn, for a phase that mixes two sets.
+    """
+    found = shards.read(folder)
+
+    def draw(schedule: Schedule, batch_size: int, seed: int, device: torch.device) -> Batch:
+        if schedule.ratio[1]:
+            raise TweenError(
+                "shards are one set, but this phase mixes two; use --mixed-ratio 1:0, or --data-path and --x4k-path"
+            )
+        world, size = distributed.start().world, schedule.main_size
+        fields = {"batch_size": batch_size, "size": size, "seed": seed, "device": device}
+        return shuffled.batches(found, **fields, workers=workers, stride=world)
+
+    about = {"shards": str(folder), "samples": len(found)}
+    return Feed(draw=draw, samples=len(found), scenes=() if val is None else read_triplets(val), about=about)
 
 
 @torch.no_grad()
