@@ -19,7 +19,7 @@ from tween.zoo import ZOO, load
 def main(argv: list[str] | None = None) -> None:
     """Measure and write results/quality_NAME.json."""
     arguments = parse(argv)
-    scenes = DATASETS["triplets"](arguments.path)
+    scenes = DATASETS["triplets"].read(arguments.path)
     way = choose("triplets")
     rows = []
     for name, filler in methods(arguments.models).items():

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--model", default="fast")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".png"))
     arguments = parser.parse_args()
-    triplets = {t.name: t for t in DATASETS["triplets"](arguments.folder)}
+    triplets = {t.name: t for t in DATASETS["triplets"].read(arguments.folder)}
     rows = [row(triplets[name], arguments.model) for name in arguments.scenes]
     sheet(rows).quantize(256, dither=Image.Dither.NONE).save(arguments.out, optimize=True)
 

@@ -12,7 +12,7 @@ import torch
 from tests.data.test_augment import moving
 from tween.core import TweenError
 from tween.data.clips import Triples
-from tween.data.shards import drawn, in_threads, read, unstacked, write
+from tween.data.shards import check, drawn, in_threads, read, unstacked, write
 from tween.data.source import Sample
 
 
@@ -89,6 +89,9 @@ def test_a_shard_cut_short_is_a_sentence(written, share):
         read(written)
     assert "000001.tar" in str(said.value)
     assert "\n" not in str(said.value)
+    told = check(written)
+    assert told.found == ("6 samples in 2 of 3 shards",)
+    assert told.wrong == (str(said.value),)
 
 
 def put(path, members):
@@ -138,6 +141,7 @@ def test_a_sample_that_is_broken(tmp_path, parts):
 def test_an_empty_folder_and_no_tar(tmp_path):
     with pytest.raises(TweenError, match="tween data shard"):
         read(tmp_path)
+    assert "tween data shard" in check(tmp_path).wrong[0]
     (tmp_path / "a.tar").write_bytes(b"hello" * 300)
     with pytest.raises(TweenError, match="copy it again"):
         read(tmp_path)
@@ -166,6 +170,9 @@ class Numbers:
 
     def __len__(self):
         return 3
+
+    def name(self, index):
+        return str(index)
 
     def draw(self, index, size, g):
         noise = torch.randint(0, 256, (3, 3, *size), generator=g).byte()

@@ -119,10 +119,10 @@ def read(dataset: str, path: Path) -> Sequence[Any]:
     """The scenes of a set."""
     from tween.data import DATASETS
 
-    if dataset not in DATASETS:
-        raise TweenError(f"there is no dataset {dataset!r}; choose one of {', '.join(DATASETS)}")
-    found = DATASETS[dataset]
-    return getattr(found, "read", found)(path)
+    found = {name: entry.read for name, entry in DATASETS.items() if entry.read}
+    if dataset not in found:
+        raise TweenError(f"there is no test set {dataset!r}; choose one of {', '.join(found)}")
+    return found[dataset](path)
 
 
 def shown(scenes: Sequence[Any], name: str) -> Any:

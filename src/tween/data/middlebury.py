@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tween.data.check import home, tally
+from tween.data.dataset import Check
 from tween.data.triplets import Triplet, demand
 
+FOLDERS = ("other-data", "other-gt-interp")
 SCENES = (
     "Beanbags",
     "Dimetrodon",
@@ -33,15 +36,20 @@ def read(root: Path) -> Sequence[Triplet]:
     Raises:
         TweenError: if one of the 36 pictures is missing.
     """
-    scenes = [Triplet(s, *(root / p for p in paths(s))) for s in SCENES]
-    demand(root, "other-data and other-gt-interp of Middlebury", (p for s in SCENES for p in paths(s)))
-    return scenes
-
-
-def paths(scene: str) -> tuple[str, str, str]:
-    """(before, truth, after) of a scene, relative to the set's folder."""
-    return (
-        f"other-data/{scene}/frame10.png",
-        f"other-gt-interp/{scene}/frame10i11.png",
-        f"other-data/{scene}/frame11.png",
+    place = home(root, FOLDERS, "Middlebury")
+    demand(
+        place, "other-data and other-gt-interp of Middlebury", (p for s in SCENES for p in paths(place, s))
     )
+    return [Triplet(s, *paths(place, s)) for s in SCENES]
+
+
+def check(root: Path) -> Check:
+    """Whether all twelve scenes are there."""
+    place = home(root, FOLDERS, "Middlebury")
+    return tally(place, "scenes", [paths(place, s) for s in SCENES], len(SCENES))
+
+
+def paths(root: Path, scene: str) -> tuple[Path, Path, Path]:
+    """(before, truth, after) of a scene."""
+    data, truth = (root / folder / scene for folder in FOLDERS)
+    return data / "frame10.png", truth / "frame10i11.png", data / "frame11.png"

@@ -29,6 +29,7 @@ from torch import Tensor
 from tween.core import TweenError
 from tween.data.augment import augment, crop
 from tween.data.clips import Triples
+from tween.data.dataset import Check
 from tween.data.source import Sample, Source
 from tween.video.bulk import decode_picture, encode_picture
 
@@ -54,6 +55,14 @@ class Shards:
     def __len__(self) -> int:
         return len(self.shard)
 
+    def name(self, index: int) -> str:
+        """As `Source.name`."""
+        return f"sample {index} in {self.paths[self.shard[index]]}"
+
+    def name(self, index: int) -> str:
+        """Where sample `index` lies."""
+        return f"{self.paths[self.shard[index]]}, sample {index}"
+
     def load(self, index: int) -> Sample:
         """Sample `index` as it was written.
 
@@ -74,7 +83,7 @@ class Shards:
             return _decoded(parts)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TweenError(
-                f"{path} should hold frames and t of sample {index}, but they cannot be read ({error}); "
+                f"{self.name(index)}, should hold frames and t, but they cannot be read ({error}); "
                 f"copy or write the shard again"
             ) from error
 
@@ -109,6 +118,21 @@ def read(folder: Path) -> Shards:
         found = list(pool.map(_look_through, paths))
     shard = np.repeat(np.arange(len(paths)), [len(spans) for spans in found])
     return Shards(paths=tuple(paths), shard=shard, spans=np.concatenate(found))
+
+
+def check(folder: Path) -> Check:
+    """How many samples the shards of a folder hold, and which shards are not whole."""
+    paths = sorted(folder.glob("*.tar"))
+    whole, wrong = [], []
+    for path in paths:
+        try:
+            whole.append(len(_look_through(path)))
+        except TweenError as error:
+            wrong.append(str(error))
+    if not paths:
+        wrong.append(f"{folder} should hold shards (*.tar), but has none; write them with tween data shard")
+    found = f"{sum(whole):,} samples in {len(whole):,} of {len(paths):,} shards"
+    return Check(found=(found,), wrong=tuple(wrong))
 
 
 def _look_through(path: Path) -> np.ndarray:

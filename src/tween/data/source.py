@@ -27,6 +27,10 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
+    def name(self, index: int) -> str:
+        """Where sample `index` lies, for messages."""
+        ...
+
     def draw(self, index: int, size: tuple[int, int], g: torch.Generator) -> Sample:
         """Sample `index` cropped to `size` (h, w) and augmented: a function of the arguments and of `g`'s state."""
         ...

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tween.core import TweenError
+from tween.data.check import tally
+from tween.data.dataset import Check
 from tween.data.triplets import Triplet, demand
 
 COUNT = 379
 NAMES = ("frame_00.png", "frame_01_gt.png", "frame_02.png")
+SIZE = (256, 256)
 
 
 def read(root: Path) -> Sequence[Triplet]:
@@ -20,12 +24,25 @@ def read(root: Path) -> Sequence[Triplet]:
     Raises:
         TweenError: if there are not 379 numbered folders, or one of them lacks a picture.
     """
-    root = root / "ucf101_interp_ours" if (root / "ucf101_interp_ours").is_dir() else root
-    folders = [p.name for p in root.iterdir() if p.is_dir() and p.name.isdigit()] if root.is_dir() else []
-    demand(root, "numbered folders of UCF101", (f"{f}/{n}" for f in folders for n in NAMES))
-    if len(folders) != COUNT:
+    found = folders(root)
+    demand(root, "numbered folders of UCF101", (f / n for f in found for n in NAMES))
+    if len(found) != COUNT:
         raise TweenError(
-            f"{root} should hold {COUNT} numbered folders of UCF101, but has {len(folders)}: "
+            f"{root} should hold {COUNT} numbered folders of UCF101, but has {len(found)}: "
             f"a mean over fewer is not the papers' number; download the set again"
         )
-    return [Triplet(f, *(root / f / n for n in NAMES)) for f in sorted(folders, key=int)]
+    return [Triplet(f.name, *(f / n for n in NAMES), size=SIZE) for f in found]
+
+
+def check(root: Path) -> Check:
+    """Whether all 379 triplets are there."""
+    found = tally(root, "numbered folders", [[f / n for n in NAMES] for f in folders(root)], COUNT)
+    return replace(found, size=SIZE)
+
+
+def folders(root: Path) -> list[Path]:
+    """The numbered folders, in order."""
+    if not root.is_dir():
+        raise TweenError(f"{root} should be a folder with numbered folders of UCF101, but is not there")
+    root = root / "ucf101_interp_ours" if (root / "ucf101_interp_ours").is_dir() else root
+    return sorted((p for p in root.iterdir() if p.is_dir() and p.name.isdigit()), key=lambda p: int(p.name))
