@@ -131,7 +131,7 @@ XIPH = _named(
 
 LEVELS = ("easy", "medium", "hard", "extreme")
 PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
-    **dict.fromkeys(("triplets", "folder", "vimeo"), VIMEO),
+    **dict.fromkeys(("triplets", "vimeo"), VIMEO),
     "vimeo-septuplet": _named(paper=_exact),
     "ucf101": UCF101,
     **{f"snu-film-{level}": SNU_FILM for level in LEVELS},
@@ -154,3 +154,19 @@ def choose(dataset: str, name: str | None = None) -> Protocol:
     if name not in protocols:
         raise TweenError(f"{dataset} has no protocol {name!r}; choose one of {', '.join(protocols)}")
     return protocols[name]
+
+
+def table() -> str:
+    """Every protocol of every set as Markdown; sets measured alike share their rows."""
+    groups: dict[int, list[str]] = {}
+    for name, ways in PROTOCOLS.items():
+        groups.setdefault(id(ways), []).append(name)
+    columns = ("sets", "protocol", "PSNR, SSIM of", "SSIM", "padding", "flow scale", "t", "TTA")
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
+    rows = [
+        f"| {', '.join(names)} | {name} | {'8-bit' if way.rounded else 'unrounded'} | {way.ssim} | "
+        f"{way.padding.words} | {way.scale:g} | {way.times} | {'half turn' if way.tta else 'no'} |"
+        for names in groups.values()
+        for name, way in PROTOCOLS[names[0]].items()
+    ]
+    return "\n".join([head, *rows])
