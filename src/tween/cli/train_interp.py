@@ -86,6 +86,14 @@ def _training(p: Any) -> None:
     p.add_argument(
         "--patience", type=int, default=1, help="steps on end that may not be finite before it stops"
     )
+    p.add_argument(
+        "--from-study",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="the best of tween search; else sqlite:///optuna_phaseN.db",
+    )
+    p.add_argument("--study-name", help="with --from-study; else phaseN_hp_search")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
 
@@ -133,16 +141,28 @@ def build(args: dict[str, Any]) -> Any:
     }
     same = ("phase", "name", "device", "steps", "epochs", "batch_size", "grad_accum", "lr", "freeze_backbone")
     same += ("precision", "ema", "compiled", "eval_interval", "patience", "minutes", "seed")
+    wanted = {name: args[name] for name in same} | {"config": network(args), "plan": plan(args)}
+    wanted["weights"] = ThesisWeights(composite=CompositeWeights(), distill=args["distill"])
     return thesis(
-        **{name: args[name] for name in same},
+        **wanted | searched(args),
         batch=feed(args),
-        config=network(args),
-        plan=plan(args),
-        weights=ThesisWeights(composite=CompositeWeights(), distill=args["distill"]),
         vgg=vgg(args["vgg"], args["device"]),
         start=args["resume"],
         tensorboard=args["tensorboard"] and _has_tensorboard(),
     )
+
+
+def searched(args: dict[str, Any]) -> dict[str, Any]:
+    """With --from-study, what a search found best; flags of the plan given beside it count more."""
+    if args["from_study"] is None:
+        return {}
+    from tween.recipes.search import best, found_study
+
+    study = found_study(args["phase"], url=args["from_study"], name=args["study_name"])
+    found = best(study, phase=args["phase"], base=network(args))
+    weights = replace(found["weights"], distill=args["distill"])
+    print(f"from {study.study_name}: {study.best_params}")
+    return found | {"plan": plan(args, found["plan"]), "weights": weights}
 
 
 def network(args: dict[str, Any]) -> Any:
@@ -161,8 +181,8 @@ def network(args: dict[str, Any]) -> Any:
     return replace(config, stem_stride=args["stem_stride"]) if args["stem_stride"] else config
 
 
-def plan(args: dict[str, Any]) -> Any:
-    """The phase's plan with what the flags change in it (the recipe's own arguments aside)."""
+def plan(args: dict[str, Any], base: Any = None) -> Any:
+    """`base` or the phase's plan with what the flags change in it (the recipe's own arguments aside)."""
     from tween.recipes.plan import CURRICULUM, PLANS
 
     mixing = {"--mixed-ratio": args["mixed_ratio"], "--curriculum": args["curriculum"]}
@@ -181,7 +201,7 @@ def plan(args: dict[str, Any]) -> Any:
         "weight_decay": args["weight_decay"],
     }
     return replace(
-        PLANS[args["phase"]], **{name: value for name, value in changes.items() if value is not None}
+        base or PLANS[args["phase"]], **{name: value for name, value in changes.items() if value is not None}
     )
 
 

@@ -20,6 +20,7 @@ from torch import nn
 from tween.core import TweenError
 from tween.engine import train
 from tween.engine.run import Run
+from tween.models.interp.config import THESIS, NetConfig
 from tween.recipes.plan import Phase
 from tween.recipes.search_space import SPACE, arguments
 
@@ -207,7 +208,7 @@ def _same(study: Any, setting: dict[str, Any]) -> None:
         )
 
 
-def best(study: Any, *, phase: Phase) -> dict[str, Any]:
+def best(study: Any, *, phase: Phase, base: NetConfig = THESIS) -> dict[str, Any]:
     """The best trial's arguments of `recipes.thesis.thesis` for the full-length phase.
 
     Raises:
@@ -218,7 +219,7 @@ def best(study: Any, *, phase: Phase) -> dict[str, Any]:
         raise TweenError(
             f"study {study.study_name} has no finished trial yet; go on with tween search phase{phase}"
         )
-    return arguments(study.best_params, phase)
+    return arguments(study.best_params, phase, base=base)
 
 
 def write_csv(study: Any, path: Path) -> None:
