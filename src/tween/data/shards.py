@@ -59,10 +59,6 @@ class Shards:
         """As `Source.name`."""
         return f"sample {index} in {self.paths[self.shard[index]]}"
 
-    def name(self, index: int) -> str:
-        """Where sample `index` lies."""
-        return f"{self.paths[self.shard[index]]}, sample {index}"
-
     def load(self, index: int) -> Sample:
         """Sample `index` as it was written.
 
@@ -83,7 +79,7 @@ class Shards:
             return _decoded(parts)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TweenError(
-                f"{self.name(index)}, should hold frames and t, but they cannot be read ({error}); "
+                f"{self.name(index)} should hold frames and t, but they cannot be read ({error}); "
                 f"copy or write the shard again"
             ) from error
 
