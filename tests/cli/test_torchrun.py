@@ -20,6 +20,7 @@ def test_two_processes_train_one_run(tmp_path, flags):
     done = torchrun("-m", "tween", "train", "fast", *data, *SMALL, "--steps", 2, *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("finished at step 2") == 1
+    assert "Warning" not in done.stderr
     run = tmp_path / "runs" / "fast"
     values, head = read(run / "last.safetensors")
     assert head["step"] == 2
