@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def branch() -> str | None:
     return _git("rev-parse", "--abbrev-ref", "HEAD")
 
 
+@cache
 def _git(*ask: str) -> str | None:
     try:
         return subprocess.run(["git", *ask], capture_output=True, text=True, check=True).stdout.strip()
