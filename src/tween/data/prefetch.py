@@ -27,6 +27,7 @@ class Prefetch(Generic[T]):
         device: tensors go there from pinned memory, beside what the device computes.
         stride: indices are asked for in steps of it: the number of processes that train together.
         ahead: batches that each worker has ready.
+        last: tells what a worker that died was at.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class Prefetch(Generic[T]):
         device: torch.device,
         stride: int = 1,
         ahead: int = 2,
+        last: Callable[[], str] = str,
     ) -> None:
         self._make, self._land, self._device, self._stride = _Told(make), land, device, stride
-        self._workers, self._ahead = workers, ahead
+        self._workers, self._ahead, self._last = workers, ahead, last
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._next: int | None = None
 
@@ -48,15 +50,27 @@ class Prefetch(Generic[T]):
         """Batch `index`.
 
         Raises:
-            TweenError: what `make` had to say.
+            TweenError: what `make` had to say, or that a worker died.
         """
         if index != self._next:
             self._made = self._begin(index)
-        made, self._next = next(self._made), index + self._stride
+        made, self._next = self._take(), index + self._stride
         if isinstance(made, TweenError):
             self._next = None
             raise made
         return self._land(*self._sent(made))
+
+    def _take(self) -> Tensors | TweenError:
+        try:
+            return next(self._made)
+        except (RuntimeError, EOFError, OSError) as error:
+            if not self._workers or "Caught" in str(error):  # raised by `make`
+                raise
+            at = self._last()
+            return TweenError(
+                f"processes that make batches should live on, but one died{at and f' while it read {at}'}; "
+                f"take fewer workers if memory ran out, else look through the set with tween data check"
+            )
 
     def _begin(self, index: int) -> Iterator[Tensors | TweenError]:
         if not self._workers:

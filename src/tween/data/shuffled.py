@@ -6,7 +6,7 @@ deals them to its workers in turn; so who reads what is arithmetic, and a run go
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from tween.data.clips import Triples
 from tween.data.prefetch import Prefetch
 from tween.data.shards import Shards
+from tween.data.source import Sample
 
 TOGETHER = 8  # shards whose samples are shuffled together: reading stays local, neighbours come apart
 
@@ -68,14 +69,20 @@ def batches(
 def stacked(
     shards: Shards, index: int, *, batch_size: int, size: Callable[[int], tuple[int, int]], seed: int
 ) -> tuple[Tensor, ...]:
-    """Batch `index` on the CPU, small to send: frames `b 3 3 h w` uint8, t `b`, flow `b 4 h w` float16, known `b`."""
-    h, w = size(index)
+    """Batch `index` on the CPU, as `stack` makes it."""
     samples = []
     for i, place in enumerate(places(shards, index, batch_size, seed)):
         g = torch.Generator().manual_seed(int(np.random.SeedSequence((seed, index, i)).generate_state(1)[0]))
-        samples.append(shards.draw(place, (h, w), g))
+        samples.append(shards.draw(place, size(index), g))
+    return stack(samples)
+
+
+def stack(samples: Sequence[Sample]) -> tuple[Tensor, ...]:
+    """Samples of one size as a batch that is small to send: frames `b 3 3 h w` uint8, t `b`, flow `b 4 h w` float16
+    (empty where none is known), known `b`."""
     known = torch.tensor([float(s.flow is not None) for s in samples])
-    flow = torch.zeros(len(samples), 4, h, w, dtype=torch.float16) if known.any() else torch.zeros(0)
+    shape = len(samples), 4, *samples[0].frames.shape[-2:]
+    flow = torch.zeros(shape, dtype=torch.float16) if known.any() else torch.zeros(0)
     for i, s in enumerate(samples):
         if s.flow is not None:
             flow[i] = s.flow
@@ -84,7 +91,7 @@ def stacked(
 
 
 def as_triples(frames: Tensor, t: Tensor, flow: Tensor, known: Tensor) -> Triples:
-    """What `stacked` made, wherever it is now, as a batch."""
+    """What `stack` made, wherever it is now, as a batch."""
     b, *_, h, w = frames.shape
     nothing = torch.zeros(b, 4, h, w, device=frames.device)
     return Triples(
