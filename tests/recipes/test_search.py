@@ -37,7 +37,7 @@ def making(folder: Path, score):
     def make(*, name, plan, **rest):
         (folder / "workers").mkdir(parents=True, exist_ok=True)
         (folder / "workers" / f"{name}-{os.getpid()}").touch()
-        number = int(name.removeprefix("trial_"))
+        number = int(name.removeprefix("phase1_hp_search_trial_"))
         return toy_run(
             folder / name,
             steps=EPOCH * plan.epochs,
@@ -193,6 +193,21 @@ def test_a_trial_that_fails_is_told_and_three_on_end_stop_the_search(tmp_path):
     with pytest.raises(TweenError, match="three trials on end failed, the last one because it went wrong"):
         run(tmp_path, 30, score=never)
     assert counted(study) == 6
+
+
+def test_a_new_study_does_not_go_on_with_an_old_ones_runs(tmp_path):
+    run(tmp_path, 1)
+    (tmp_path / "study.db").unlink()
+    study = run(tmp_path, 1)
+    assert list(study.trials[0].intermediate_values) == [1, 2, 3]
+
+
+def test_storage_that_cannot_be(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with pytest.raises(TweenError, match="can be written, but: unable to open"):
+        open_study(1, url=f"sqlite:///{tmp_path}/nowhere/study.db")
+    with pytest.raises(TweenError, match="such as sqlite:///study.db"):
+        open_study(1, url="study.db")
 
 
 def test_a_study_that_is_not_there(tmp_path):

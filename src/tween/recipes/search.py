@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -50,7 +51,7 @@ def optuna() -> Any:
         import optuna
     except ImportError:
         raise TweenError("a search needs Optuna: pip install 'tween-video[search]'") from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a failed trial is told by its reason
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # heartbeats are one
     return optuna
 
@@ -65,12 +66,7 @@ def open_study(
         seed: of the sampler; None draws another for each worker, so that two do not try the same.
     """
     o = optuna()
-    place = o.storages.RDBStorage(
-        url or storage(phase),
-        engine_kwargs={"connect_args": {"timeout": 120}},  # workers wait for each other's writes
-        heartbeat_interval=HEARTBEAT,
-        heartbeat_stale_trial_callback=take_up,
-    )
+    place = database(url or storage(phase))
     return o.create_study(
         study_name=name or study_name(phase),
         storage=place,
@@ -79,6 +75,35 @@ def open_study(
         pruner=o.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=10),
         load_if_exists=True,
     )
+
+
+def database(url: str) -> Any:
+    """The storage at `url`; its tables are made where there are none.
+
+    Two workers that begin at once both try to, and the second is refused: it waits a moment and finds them.
+    """
+    o = optuna()
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
+    wait = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}  # for each other's writes
+    for patience in (0.5, 1.0, 2.0, 4.0, None):
+        try:
+            return o.storages.RDBStorage(
+                url,
+                engine_kwargs=wait,
+                heartbeat_interval=HEARTBEAT,
+                heartbeat_stale_trial_callback=take_up,
+            )
+        except (ArgumentError, ImportError) as error:
+            raise TweenError(
+                f"--storage should be such as sqlite:///study.db, but {url} is not: {error}"
+            ) from None
+        except DBAPIError as error:
+            if patience is None:
+                raise TweenError(
+                    f"{url} should be a database that can be written, but: {error.orig}"
+                ) from None
+            time.sleep(patience)
 
 
 def take_up(study: Any, lost: Any) -> None:
@@ -173,8 +198,9 @@ def objective(trial: Any, make: Make, *, phase: Phase, names: Sequence[str], epo
     """
     o = optuna()
     found = {name: SPACE[name](trial) for name in names}
-    first = trial.user_attrs.get("taken_up_from", [trial.number])[0]
-    run = make(name=f"trial_{first}", **arguments(found, phase, epochs=epochs))
+    lost = trial.user_attrs.get("taken_up_from", [])
+    first = lost[0] if lost else trial.number
+    run = make(name=f"{trial.study.study_name}_trial_{first}", **arguments(found, phase, epochs=epochs))
     validate = run.validate
 
     def tell(modules: nn.ModuleDict, step: int) -> dict[str, float]:
@@ -185,7 +211,7 @@ def objective(trial: Any, make: Make, *, phase: Phase, names: Sequence[str], epo
         return values
 
     try:
-        best = train(replace(run, validate=tell)).best
+        best = train(replace(run, validate=tell), resume=bool(lost)).best
     except (TweenError, torch.OutOfMemoryError) as error:
         trial.set_user_attr("failed", str(error).splitlines()[0])
         raise

@@ -1,0 +1,97 @@
+"""`tween ablate` from end to end on a small network, and what it says when it cannot."""
+
+import json
+from functools import partial
+
+import pytest
+
+from tests.data.made import folder
+from tests.models.interp.toy import TOY
+from tween.cli.ablate import parser
+from tween.cli.main import main
+from tween.models.interp.config import with_block
+from tween.recipes import ablate_rows
+from tween.recipes.ablate_rows import TABLES
+
+QUICK = [
+    *("--steps", "1", "--seeds", "2", "--batch-size", "2", "--crop", "64"),
+    *("--precision", "fp32", "--device", "cpu", "--num_workers", "1"),
+]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    small = with_block(TOY, backbone="gated_attn_only")
+    monkeypatch.setattr(ablate_rows, "rows", partial(ablate_rows.rows, base=small))
+    made = folder(tmp_path)
+    flags = [word for name in ("data", "packed", "photos", "val") for word in (f"--{name}", str(made[name]))]
+    return [*flags, "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+
+
+def test_one_command_trains_what_is_missing_and_prints_one_table(place, tmp_path, capsys):
+    command = ["ablate", "phase1", "--rows", "exp1f-se", "exp1j-b*", *QUICK, *place]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    table = [line for line in said.splitlines() if line.startswith("| exp")]
+    assert [line.split("|")[1].strip() for line in table] == ["exp1c-hybrid", "exp1f-se"]
+    assert "exp1j-b-lap-vgg is left out: its loss needs VGG-19's weights" in said
+    assert "all results are there" in said
+    files = list((tmp_path / "out").glob("*.json"))
+    assert sorted(f.name[:-18] for f in files) == [
+        "exp1c-hybrid-s0",
+        "exp1c-hybrid-s1",
+        "exp1f-se-s0",
+        "exp1f-se-s1",
+    ]
+    seen = {f: f.stat().st_mtime_ns for f in files}
+    assert main(command) == 0  # nothing is trained again
+    assert {f: f.stat().st_mtime_ns for f in files} == seen
+    again = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| exp")]
+    assert again == table
+
+    files[0].unlink()
+    assert main([*command, "--show"]) == 1
+    assert "1 of 4 results are missing" in capsys.readouterr().out
+    assert not files[0].exists()
+
+
+def test_data_rows_differ_in_their_share_of_layers(place, tmp_path):
+    assert main(["ablate", "data", *QUICK, *place, "--seeds", "1"]) == 0
+    found = [json.loads(f.read_text()) for f in (tmp_path / "out").glob("*.json")]
+    assert len({r["psnr"] for r in found}) == 3
+    assert {r["group"] for r in found} == {found[0]["group"]}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_rows_are_named(table, capsys):
+    assert main(["ablate", table, "--list"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith(ablate_rows.rows(table)[0].name)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--rows", "exp9"], "no row is called 'exp9'"),
+        (["--minutes", "1"], "either minutes or steps"),
+        (["--val", "nowhere"], "im1, im2 and im3"),
+        (["--data", "nowhere"], "has none"),
+        (["--data-path", "vimeo"], "one of them"),
+        (["--start", "nowhere.safetensors"], "can be read"),
+    ],
+)
+def test_mistakes_are_one_sentence(place, capsys, change, said):
+    assert main(["ablate", "phase1", *QUICK, *place, *change]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_sitting_that_is_over_says_what_is_missing(place, capsys):
+    timed = [*QUICK[2:], "--minutes", "5", "--sitting", "1"]
+    assert main(["ablate", "phase1", "--rows", "exp1f-se", *timed, *place]) == 1
+    assert "4 of 4 results are missing" in capsys.readouterr().out
+
+
+def test_the_tables_of_the_command_are_those_of_the_recipe():
+    (table,) = [action for action in parser()._actions if action.dest == "table"]
+    assert tuple(table.choices) == TABLES
