@@ -26,7 +26,9 @@ import torch
 import torch.nn.functional as F
 
 from bench import common, scaling
-from tween.data import shards, shuffled
+from tween.data import shards
+from tween.data.mixed import Part, batches
+from tween.data.shuffled import order
 from tween.data.source import Sample
 from tween.engine.distributed import Ranks
 from tween.engine.loop import begin, take_step
@@ -86,10 +88,10 @@ def compare(recipe: str, folders: list[Path], args: argparse.Namespace) -> list[
     state = begin(run, False, Ranks())
 
     def source(folder: Path) -> Callable[[int], Any]:
-        return shuffled.batches(
-            shards.read(folder),
+        part = Part(source=shards.read(folder), share=1, size=partial(same, size=size), order=order)
+        return batches(
+            [part],
             batch_size=batch_size,
-            size=partial(same, size=size),
             seed=0,
             device=device,
             workers=args.workers,

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.data.test_shards import samples
 from tween.core import TweenError
+from tween.data.mixed import Part, batches, places
 from tween.data.prefetch import Prefetch
 from tween.data.shards import Shards, read, write
-from tween.data.shuffled import TOGETHER, as_triples, batches, order, places, stacked
+from tween.data.shuffled import TOGETHER, as_triples, order, stack
 
 CPU = torch.device("cpu")
 
@@ -47,6 +48,7 @@ COUNTS = st.lists(st.integers(1, 9), min_size=1, max_size=20)
 @settings(max_examples=150, deadline=None)
 def test_processes_and_workers_share_every_epoch_exactly(counts, batch_size, world, workers, epochs, seed):
     shards = numbered(counts)
+    part = Part(source=shards, share=1, size=square, order=order)
     whole = epochs * len(shards)
     steps = -(-whole // batch_size)
     read_by = {}
@@ -54,7 +56,7 @@ def test_processes_and_workers_share_every_epoch_exactly(counts, batch_size, wor
         mine = range(rank, steps, world)
         for worker in range(workers):
             for index in mine[worker::workers]:
-                for i, place in enumerate(places(shards, index, batch_size, seed)):
+                for i, place in enumerate(places(part, index, batch_size, seed)):
                     assert (index * batch_size + i) not in read_by
                     read_by[index * batch_size + i] = place
     for epoch in range(epochs):
@@ -89,8 +91,8 @@ def folder(tmp_path_factory):
 
 
 def make(folder, **changes):
-    fields = {"batch_size": 4, "size": square, "seed": 5, "device": CPU, "workers": 0}
-    return batches(read(folder), **(fields | changes))
+    part = Part(source=read(folder), share=1, size=changes.pop("size", square), order=order)
+    return batches([part], **({"batch_size": 4, "seed": 5, "device": CPU, "workers": 0} | changes))
 
 
 def test_a_batch_is_a_pure_function_of_its_index(folder):
@@ -144,7 +146,8 @@ def test_a_mistake_in_a_worker_is_the_same_sentence(workers):
 
 def test_samples_without_flow(tmp_path):
     write(tmp_path / "s", samples(3, flow=False))
-    made = stacked(read(tmp_path / "s"), 0, batch_size=2, size=square, seed=0)
+    shards = read(tmp_path / "s")
+    made = stack([shards.draw(i, (32, 32), torch.Generator()) for i in range(2)])
     assert made[0].dtype == torch.uint8
     triples = as_triples(*made)
     assert triples.known.tolist() == [0, 0]

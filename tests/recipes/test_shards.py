@@ -21,8 +21,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder, tmp_path, phase=1, plan=PLAN):
-    feed = from_shards(folder, workers=0)
+def run(folders, tmp_path, phase=1, plan=PLAN):
+    feed = from_shards(folders, workers=0)
     return thesis(
         phase=phase,
         batch=feed,
@@ -36,7 +36,7 @@ def run(folder, tmp_path, phase=1, plan=PLAN):
 
 
 def test_an_epoch_is_what_the_shards_hold(folder, tmp_path):
-    made = run(folder, tmp_path)
+    made = run([folder], tmp_path)
     assert made.steps == 6  # 2 epochs of 6 samples in batches of 2
     frames = [made.batch(i) for i in range(3)]
     times = sorted(min(t, 1 - t) * 7 for batch in frames for t in batch.t.tolist())
@@ -52,11 +52,16 @@ def test_several_processes_ask_for_their_own(folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(distributed, "start", lambda: distributed.Ranks(1, 3))
     seen = {}
-    monkeypatch.setattr("tween.recipes.feeds.shuffled.batches", lambda *_, **fields: seen.update(fields))
-    run(folder, tmp_path)
+    monkeypatch.setattr("tween.recipes.feeds.batches", lambda *_, **fields: seen.update(fields))
+    run([folder], tmp_path)
     assert seen["stride"] == 3
 
 
 def test_a_phase_that_mixes_two_sets(folder, tmp_path):
+    plan = Plan(epochs=1, lr=1e-3, min_lr=1e-4, ratio=(2, 1), crop=64)
     with pytest.raises(TweenError, match="--mixed-ratio 1:0"):
-        run(folder, tmp_path, phase=3, plan=Plan(epochs=1, lr=1e-3, min_lr=1e-4, ratio=(2, 1), crop=64))
+        run([folder], tmp_path, phase=3, plan=plan)
+    large = tmp_path / "large"
+    write(large, (s._replace(t=0.5) for s in samples(4, h=72, w=80)))
+    made = run([folder, large], tmp_path, phase=3, plan=plan)
+    assert [made.batch(i).t.tolist() == [0.5, 0.5] for i in range(6)] == [False, False, True] * 2

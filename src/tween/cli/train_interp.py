@@ -35,7 +35,11 @@ def _data(p: Any) -> None:
     p.add_argument("--x4k-path", type=Path, help="X4K1000FPS, for phase 3")
     p.add_argument("--data", type=Path, help="folder with shots.csv and clips, instead of the two")
     p.add_argument(
-        "--shards", type=Path, help="folder of shards that tween data shard wrote, instead of all these"
+        "--shards",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="shards that tween data shard wrote, instead of all these; phase 3: of the main and the large-motion set",
     )
     p.add_argument("--packed", type=Path, help="where decoded clips are kept; else DATA/packed")
     p.add_argument(
@@ -102,6 +106,7 @@ def _machine(p: Any) -> None:
     p.add_argument("--device", default="auto")
     p.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     p.add_argument("--sharded", action="store_true", help="under torchrun: FSDP2 instead of DDP")
+    p.add_argument("--sharded", action="store_true", help="under torchrun: FSDP2 instead of DDP")
     p.add_argument("--no-compile", dest="compiled", action="store_false")
     p.add_argument("--no-tensorboard", dest="tensorboard", action="store_false")
 
@@ -140,7 +145,7 @@ def build(args: dict[str, Any]) -> Any:
         "compiled": args["compiled"] and not args["dry_run"] and place(args["device"]).type == "cuda"
     }
     same = ("phase", "name", "device", "steps", "epochs", "batch_size", "grad_accum", "lr", "freeze_backbone")
-    same += ("precision", "ema", "compiled", "eval_interval", "patience", "minutes", "seed")
+    same += ("precision", "ema", "compiled", "eval_interval", "patience", "minutes", "seed", "sharded")
     wanted = {name: args[name] for name in same} | {"config": network(args), "plan": plan(args)}
     wanted["weights"] = ThesisWeights(composite=CompositeWeights(), distill=args["distill"])
     return thesis(
@@ -230,7 +235,8 @@ def feed(args: dict[str, Any]) -> Any:
         )
     return feeds.sets(
         data_path=args["data_path"],
-        x4k_path=args["x4k_path"] if args["phase"] == 3 else None,
+        x4k_path=args["x4k_path"],
+        ratio=plan(args).ratio,
         val=args["val"],
         workers=args["num_workers"],
     )

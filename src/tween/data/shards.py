@@ -3,7 +3,7 @@
 Under each key a shard holds `frames.npy` (`3 3 h w` uint8), or the three as `first.png`, `middle.png`, `last.png`;
 `json` with t; `flow.npy` (`4 h w`) where it is known. Any WebDataset tool reads them. WebDataset's own reader deals
 whole shards to processes and workers, which loses or repeats samples where the numbers do not divide, and goes on only
-by reading from the beginning; by number, tween.data.shuffled deals out batches exactly.
+by reading from the beginning; by number, `tween.data.mixed` deals out batches exactly.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PARTS = (*PICTURES, "frames.npy", "flow.npy", "json")
 END = bytes(1024)  # what a whole tar ends with
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Shards:
     """A folder of shards, as a `Source`.
 

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 
 from tween.core import TweenError
-from tween.data import shards, shuffled
+from tween.data import DATASETS, shards
 from tween.data.clips import Triples, Windows, clip_triples
 from tween.data.layers import layer_triples, render
+from tween.data.mixed import Part, batches
+from tween.data.shuffled import order
 from tween.data.store import FrameStore, sample
 from tween.data.triplets import read as read_triplets
 from tween.engine import distributed
@@ -91,25 +93,97 @@ def clips(
     return Feed(draw=draw, scenes=() if val is None else read_triplets(val), about=about)
 
 
-def from_shards(folder: Path, *, val: Path | None = None, workers: int = 8) -> Feed:
+def from_shards(folders: Sequence[Path], *, val: Path | None = None, workers: int = 8) -> Feed:
     """Shards that `tween data shard` wrote, every sample once an epoch, dealt out over the processes of torchrun.
 
+    Args:
+        folders: of the main set, and of the large-motion set where the phase mixes two.
+
     Raises:
-        TweenError: if there are none or one is cut short; when drawn, for a phase that mixes two sets.
+        TweenError: if there are none or one is cut short; when drawn, if the phase needs a set that is not given.
     """
-    found = shards.read(folder)
+    sets = [shards.read(folder) for folder in folders]
 
     def draw(schedule: Schedule, batch_size: int, seed: int, device: torch.device) -> Batch:
-        if schedule.ratio[1]:
+        if schedule.ratio[1] and len(sets) < 2:
             raise TweenError(
-                "shards are one set, but this phase mixes two; use --mixed-ratio 1:0, or --data-path and --x4k-path"
+                "this phase mixes two sets, but there are shards of one; give --shards MAIN LARGE, or --mixed-ratio 1:0"
             )
-        world, size = distributed.start().world, schedule.main_size
-        fields = {"batch_size": batch_size, "size": size, "seed": seed, "device": device}
-        return shuffled.batches(found, **fields, workers=workers, stride=world)
+        sizes = schedule.main_size, schedule.large_size
+        parts = [
+            Part(source=source, share=share, size=size, order=order)
+            for source, share, size in zip(sets, schedule.ratio, sizes, strict=False)
+        ]
+        fields = {"batch_size": batch_size, "seed": seed, "device": device, "workers": workers}
+        return batches(parts, **fields, stride=distributed.start().world)
 
-    about = {"shards": str(folder), "samples": len(found)}
-    return Feed(draw=draw, samples=len(found), scenes=() if val is None else read_triplets(val), about=about)
+    about = {str(folder): f"{len(source)} samples" for folder, source in zip(folders, sets, strict=True)}
+    return Feed(
+        draw=draw, samples=len(sets[0]), scenes=() if val is None else read_triplets(val), about=about
+    )
+
+
+def sets(
+    *,
+    data_path: Path | None,
+    x4k_path: Path | None = None,
+    ratio: tuple[int, int] = (1, 0),
+    val: Path | None = None,
+    workers: int = 8,
+) -> Feed:
+    """Vimeo90K, and X4K1000FPS where the ratio has a share of it, read from disk by `workers` processes.
+
+    Args:
+        data_path: Vimeo90K, triplet or septuplet.
+        x4k_path: X4K1000FPS.
+        ratio: as in the schedule; a set without a share is not opened, but Vimeo90K is still validated on.
+        val: a folder of triplets to validate on instead.
+
+    Raises:
+        TweenError: if a set with a share is not given or not there.
+    """
+    paths = {"--data-path": data_path, "--x4k-path": x4k_path}
+    for (flag, path), share in zip(paths.items(), ratio, strict=True):
+        if share and path is None:
+            raise TweenError(f"a mix of {ratio[0]}:{ratio[1]} needs {flag}; give it, or change --mixed-ratio")
+    kinds = (vimeo_kind(data_path) if data_path else "", "x4k")
+    sources = [
+        DATASETS[kind].train(path) if share else None
+        for kind, path, share in zip(kinds, paths.values(), ratio, strict=True)
+    ]
+
+    def draw(schedule: Schedule, batch_size: int, seed: int, device: torch.device) -> Batch:
+        sizes = (schedule.main_size, schedule.large_size)
+        parts = [
+            Part(source=source, share=share, size=size)
+            for source, share, size in zip(sources, schedule.ratio, sizes, strict=True)
+            if source is not None
+        ]
+        return batches(
+            parts, batch_size=batch_size, workers=workers, seed=seed, device=device, stride=schedule.world
+        )
+
+    if val is not None:
+        scenes = read_triplets(val)
+    else:
+        scenes = DATASETS[kinds[0]].read(data_path) if data_path else ()
+    named = {
+        f"{kind} at {path}": len(s) for kind, path, s in zip(kinds, paths.values(), sources, strict=True) if s
+    }
+    main = sources[0] or sources[1]
+    return Feed(draw=draw, samples=len(main), scenes=scenes, about={**named, "mix": f"{ratio[0]}:{ratio[1]}"})
+
+
+def vimeo_kind(path: Path) -> str:
+    """Triplets unless the folder holds the list of the septuplets alone."""
+    near = (path, path / "vimeo_triplet", path / "vimeo_septuplet", path.parent)
+    lists = {
+        name
+        for name in ("tri_trainlist.txt", "sep_trainlist.txt")
+        for place in near
+        if (place / name).exists()
+    }
+    return "vimeo-septuplet" if lists == {"sep_trainlist.txt"} else "vimeo"
 
 
 @torch.no_grad()
