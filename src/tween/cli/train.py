@@ -31,6 +31,7 @@ def add_fast(p: argparse.ArgumentParser) -> None:
     p.add_argument("--batch-size", type=int, default=128)
     p.add_argument("--synthetic", type=float, default=0.33, help="share of a batch that is layered motion")
     p.add_argument("--crop", type=int, nargs=2, default=(256, 384), metavar=("H", "W"))
+    p.add_argument("--shrink", type=float, default=1.0, help="estimate motion on crops this much smaller")
     p.add_argument("--pixels", type=float, default=24.0, help="greatest mean motion of a real triple")
     p.add_argument("--lr", type=float, default=5e-4)
     p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
