@@ -16,6 +16,7 @@ COMMANDS = {
     "info": "parameters, FLOPs and memory of a preset",
     "eval": "measure a model on a dataset by the papers' protocols",
     "bench": "time, memory and operations of a new frame on this machine",
+    "data": "the datasets, whether one is all there, and shards of one",
     "train": "train a preset by its recipe",
     "ablate": "train the plan's ablations for the same budget each and compare them with confidence",
     "search": "search hyperparameters of a phase with Optuna",

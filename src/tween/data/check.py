@@ -110,7 +110,7 @@ def look(check: Check, *, every: bool = False) -> Check:
         *check.found,
         f"{len(check.files) - len(faults):,} of {len(check.files):,} files are whole ({how})",
     )
-    more = f" (so are {len(faults) - 1:,} others)" if len(faults) > 1 else ""
+    more = f" (and {len(faults) - 1:,} more)" if len(faults) > 1 else ""
     return replace(check, found=found, wrong=(*check.wrong, *(f + more for f in faults[:1])))
 
 
