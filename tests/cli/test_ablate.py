@@ -1,11 +1,13 @@
 """`tween ablate` from end to end on a small network, and what it says when it cannot."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from tests.data.made import folder
+from tests.data.test_flow_files import scene
 from tests.models.interp.toy import TOY
 from tween.cli.ablate import parser
 from tween.cli.main import main
@@ -60,6 +62,48 @@ def test_data_rows_differ_in_their_share_of_layers(place, tmp_path):
     found = [json.loads(f.read_text()) for f in (tmp_path / "out").glob("*.json")]
     assert len({r["psnr"] for r in found}) == 3
     assert {r["group"] for r in found} == {found[0]["group"]}
+
+
+def test_flow_files_teach(tmp_path, monkeypatch, capsys):
+    """exp2c and exp2e-file see the same batches; only the second hears what their flow files say."""
+    monkeypatch.setattr(ablate_rows, "rows", partial(ablate_rows.rows, base=replace(TOY, flow_only=True)))
+    val, scenes = folder(tmp_path / "made")["val"], tmp_path / "scenes"
+    scene(scenes / "one", 64, 96)
+    where = [
+        "--triplets",
+        str(scenes),
+        "--val",
+        str(val),
+        "--out",
+        str(tmp_path / "out"),
+        "--runs",
+        str(tmp_path / "r"),
+    ]
+    flags = [
+        *QUICK,
+        "--runs",
+        str(tmp_path / "r"),
+        "--seeds",
+        "1",
+        "--num-workers",
+        "0",
+        "--rows",
+        "exp2e-*",
+        *where,
+    ]
+    assert main(["ablate", "phase2", *flags]) == 0
+    said = capsys.readouterr().out
+    assert "exp2e-given is left out" in said
+    table = {
+        line.split("|")[1].strip(): line.split("|")[3]
+        for line in said.splitlines()
+        if line.startswith("| exp")
+    }
+    assert set(table) == {"exp2c-feature-warp", "exp2e-exact", "exp2e-dis", "exp2e-file"}
+    logs = [json.loads(f.read_text()) for f in (tmp_path / "out").glob("*.json")]
+    psnr = {r["row"]: r["psnr"] for r in logs}
+    assert psnr["exp2e-file"] != psnr["exp2c-feature-warp"]
+    assert logs[0]["setting"]["synthetic"] == 0
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -94,6 +94,16 @@ def test_without_vgg_the_rows_that_need_it_are_left_out_and_lap_ter_is_the_base(
     assert results(lab.out) == []
 
 
+def test_rows_without_their_teacher_are_left_out(lab):
+    exact, dis, file, given = named(
+        "phase2", *(f"exp2e-{name}" for name in ("exact", "dis", "file", "given"))
+    )
+    assert obstacle(exact, lab) is obstacle(dis, lab) is None
+    assert "--triplets" in obstacle(file, lab)
+    assert "--teacher" in obstacle(given, lab)
+    assert obstacle(file, replace(lab, flow_files=True)) is obstacle(given, replace(lab, teacher="x")) is None
+
+
 def test_rows_of_earlier_weights_are_measured_untrained(lab, tmp_path):
     (row,) = named("phase2", "exp2a-phase1")
     assert "--start" in obstacle(row, lab)

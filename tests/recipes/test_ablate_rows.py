@@ -50,7 +50,7 @@ def test_losses_of_5_5():
 
 def test_2e_differs_from_2c_by_its_teacher_alone():
     base = EVERY["exp2c-feature-warp"]
-    for teacher in ("exact", "dis", "given"):
+    for teacher in ("exact", "dis", "file", "given"):
         row = EVERY[f"exp2e-{teacher}"]
         assert (row.config, row.teacher, base.weights.distill) == (base.config, teacher, 0.0)
         assert row.weights.distill > 0

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tween.cli.lab import add_data, feeds, perceptual, sources
+from tween.cli.lab import add_data, feeds, perceptual, settled, sources
 from tween.core import TweenError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     """Print the table; 0 when it holds every result that was asked for, 1 when one failed or time ran out."""
     from tween.cli.train import dashed
 
-    options = parser().parse_args(dashed(argv))
+    options = settled(parser().parse_args(dashed(argv)))
     from tween.recipes.ablate_rows import chosen, rows
 
     asked = chosen(rows(options.table), options.rows)
@@ -98,6 +98,7 @@ def tell(found: list[dict[str, Any]], order: list[str], troubles: dict[str, str]
 
 def laboratory(options: argparse.Namespace) -> Lab:
     """Data, settings and measure, as the options say."""
+    from tween.data.flow_files import train
     from tween.evaluate import choose
     from tween.recipes.ablate import Lab, Setting, content
 
@@ -120,6 +121,7 @@ def laboratory(options: argparse.Namespace) -> Lab:
         scenes=scenes,
         way=choose("triplets"),
         facts=facts | {"start": options.start and content(options.start)},
+        flow_files=bool(options.triplets and train(options.triplets).taught()),
         teacher=options.teacher and content(options.teacher),
         device=options.device,
         start=options.start,

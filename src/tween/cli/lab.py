@@ -24,11 +24,16 @@ def add_data(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--data-path", type=Path, help="instead of --data: Vimeo90K, triplet or septuplet")
     p.add_argument("--x4k-path", type=Path, help="with --data-path: X4K1000FPS, for phase 3")
+    p.add_argument(
+        "--triplets",
+        type=Path,
+        help="instead of --data: scenes of im1, im2, im3, and .flo files where there are",
+    )
     p.add_argument("--val", type=Path, help="folder of triplets to measure on; else Vimeo90K's own test list")
     p.add_argument("--batch-size", type=int, default=32)
     p.add_argument("--crop", type=int, default=256, help="pixels a side (256)")
     p.add_argument(
-        "--synthetic", type=float, default=0.33, help="share of each batch that is layered motion (0.33)"
+        "--synthetic", type=float, help="with --data: share of a batch that is layered motion (0.33)"
     )
     p.add_argument("--pixels", type=float, default=24.0, help="greatest mean motion of a real triple (24)")
     p.add_argument(
@@ -45,6 +50,12 @@ def add_data(p: argparse.ArgumentParser) -> None:
     p.add_argument("--num-workers", type=int, default=16, help="threads that decode, processes that read")
 
 
+def settled(options: argparse.Namespace) -> argparse.Namespace:
+    """Layered motion only where there are clips on the device to make it of."""
+    share = (0.33 if options.data else 0.0) if options.synthetic is None else options.synthetic
+    return argparse.Namespace(**vars(options) | {"synthetic": share})
+
+
 def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """The scenes to measure on, and what stands for the data.
 
@@ -54,8 +65,10 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     from tween.data.triplets import read
     from tween.recipes.ablate import fingerprint
 
-    if bool(options.data) == bool(options.data_path):
-        raise TweenError("give --data (clips with shots.csv) or --data-path (Vimeo90K on disk), one of them")
+    if [bool(options.data), bool(options.data_path), bool(options.triplets)].count(True) != 1:
+        raise TweenError(
+            "give --data (clips with shots.csv), --data-path (Vimeo90K) or --triplets, one of them"
+        )
     if options.data and not (options.data / "shots.csv").is_file():
         raise TweenError(f"--data should hold shots.csv and the clips it names, but {options.data} has none")
     scenes = read(options.val) if options.val else feeds(options)(None).scenes
@@ -64,6 +77,7 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     facts = {
         "data": options.data and fingerprint(clips_in(options.data)),
         "photos": options.photos and fingerprint(list(options.photos.glob("*.jpg"))),
+        "triplets": options.triplets and fingerprint([p for p in options.triplets.rglob("*") if p.is_file()]),
         "sets": [str(path.name) for path in (options.data_path, options.x4k_path) if path],
         "val": digest_of(scenes),
         "pixels": options.pixels,
@@ -101,7 +115,7 @@ def feeds(options: argparse.Namespace, teacher: Path | None = None) -> Callable[
     """Row -> its batches, None -> everybody's; frames held on the device are decoded once for all."""
     from tween.recipes import feeds as kinds
     from tween.recipes.interp import load
-    from tween.recipes.teachers import taught
+    from tween.recipes.teachers import flow_files, taught
     from tween.recipes.teachers import teacher as named
 
     held = cache(load)
@@ -122,6 +136,8 @@ def feeds(options: argparse.Namespace, teacher: Path | None = None) -> Callable[
             raise TweenError(
                 "a row that sets the share of layered motion needs clips on the device; give --data"
             )
+        if options.triplets:
+            return flow_files(options.triplets, val=options.val, workers=options.num_workers)
         return kinds.sets(
             data_path=options.data_path,
             x4k_path=options.x4k_path,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tween.cli.lab import add_data, feeds, perceptual, sources
+from tween.cli.lab import add_data, feeds, perceptual, settled, sources
 from tween.core import TweenError
 
 
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     """Search, then write the CSV and the plots; 0 when the study has its trials."""
     from tween.cli.train import dashed
 
-    options = parser().parse_args(dashed(argv))
+    options = settled(parser().parse_args(dashed(argv)))
     from tween.recipes.search import open_study, search
     from tween.recipes.search_space import SEARCHES, gate
 

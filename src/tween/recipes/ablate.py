@@ -74,6 +74,7 @@ class Lab:
         feed: row -> its batches.
         scenes, way: what is filled in the end, and how it is measured.
         facts: what else a result depends on: fingerprints of data, validation and start.
+        flow_files: whether the batches' real triples have flow from files.
         teacher: stands for the user's teacher, on which only rows that it teaches depend.
         start: weights that every row begins from, where they fit.
         vgg: features of the perceptual term; without them rows that need it are left out.
@@ -86,6 +87,7 @@ class Lab:
     scenes: Sequence[Any]
     way: Protocol
     facts: dict[str, Any] = field(default_factory=dict)
+    flow_files: bool = False
     teacher: str | None = None
     device: str = "auto"
     start: Path | None = None
@@ -127,6 +129,10 @@ def obstacle(row: Row, lab: Lab) -> str | None:
     """Why this row cannot be measured here, in one sentence."""
     if row.needs_vgg and lab.vgg is None:
         return f"{row.name} is left out: its loss needs VGG-19's weights; name their file by --vgg"
+    if row.teacher == "given" and lab.teacher is None:
+        return f"{row.name} is left out: name a Python file with your flow(a, b) by --teacher"
+    if row.teacher == "file" and not lab.flow_files:
+        return f"{row.name} is left out: it is trained on --triplets that have flow_t0.flo and flow_t1.flo beside them"
     if not row.trained and lab.start is None:
         return f"{row.name} is left out: it measures the weights that rows start from; name them by --start"
     return None

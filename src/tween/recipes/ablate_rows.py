@@ -106,11 +106,18 @@ def phase2(base: NetConfig) -> list[Row]:
     """2a without flow, 2b image warping, 2c the plan's, 2d without a backbone, 2e with a teacher's flow."""
     nets = {name: c for name, c in ablations(base).items() if c.phase == 2}
     main = nets.pop("exp2c-feature-warp")
+    teachers = {"exact": "the layers' own", "dis": "DIS", "file": "flow files", "given": "the teacher given"}
+    weights = ThesisWeights(distill=DISTILL)
     taught = [
-        Row(name=f"exp2e-{teacher}", about=f"flow distilled from {what}", config=main, teacher=teacher,
-            weights=ThesisWeights(distill=DISTILL))
-        for teacher, what in (("exact", "the layers' own"), ("dis", "DIS"), ("given", "the teacher given"))
-    ]  # fmt: skip
+        Row(
+            name=f"exp2e-{name}",
+            about=f"flow distilled from {of}",
+            config=main,
+            teacher=name,
+            weights=weights,
+        )
+        for name, of in teachers.items()
+    ]
     return [
         Row(name="exp2c-feature-warp", about=ABOUT["exp2c-feature-warp"], config=main),
         Row(

@@ -133,7 +133,7 @@ def found_study(phase: Phase, *, url: str | None = None, name: str | None = None
     try:
         if url.startswith("sqlite:///") and not file.is_file():
             raise KeyError(name)  # opening it would make an empty one
-        return o.load_study(study_name=name, storage=url)
+        return o.load_study(study_name=name, storage=database(url))
     except KeyError:
         raise TweenError(
             f"there is no study {name} in {url}; make one with tween search phase{phase}"

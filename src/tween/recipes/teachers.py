@@ -14,8 +14,12 @@ from torch import Tensor
 
 from tween.core import TweenError
 from tween.data.clips import Triples
+from tween.data.flow_files import train
+from tween.data.mixed import Part, batches
+from tween.data.triplets import read
 from tween.models.interp.baselines import dis_flow
 from tween.recipes.feeds import Feed
+from tween.recipes.plan import Schedule
 
 Teacher = Callable[[Triples], Triples]
 Estimator = Callable[[Tensor, Tensor], Tensor]
@@ -89,6 +93,24 @@ def taught(feed: Feed, teach: Teacher) -> Feed:
     return replace(feed, draw=draw)
 
 
+def flow_files(folder: Path, *, val: Path | None = None, workers: int = 8) -> Feed:
+    """Triplets below `folder` with the flow in files beside them (see `tween.data.flow_files`)."""
+    source = train(folder)
+
+    def draw(
+        schedule: Schedule, batch_size: int, seed: int, device: torch.device
+    ) -> Callable[[int], Triples]:
+        if schedule.ratio[1]:
+            raise TweenError(
+                "triplets are one set, but this row mixes two; give --data, or --data-path and --x4k-path"
+            )
+        part = Part(source=source, share=1, size=schedule.main_size)
+        return batches([part], batch_size=batch_size, workers=workers, seed=seed, device=device)
+
+    about = {"triplets": str(folder), "with flow": source.taught()}
+    return Feed(draw=draw, samples=len(source), scenes=() if val is None else read(val), about=about)
+
+
 def teacher(name: str | None, path: Path | None) -> Teacher:
     """The teacher of a row; `path` is the user's.
 
@@ -99,6 +121,6 @@ def teacher(name: str | None, path: Path | None) -> Teacher:
         raise TweenError(
             "this row needs a flow network of yours; name a Python file with flow(a, b) by --teacher"
         )
-    if name in (None, "exact"):
+    if name in (None, "exact", "file"):
         return exact
     return estimated(dis if name == "dis" else given(path))
