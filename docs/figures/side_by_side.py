@@ -41,9 +41,10 @@ def row(triplet: Triplet, model: str) -> dict[str, Tensor]:
     before, truth, after = (x[None] for x in triplet.load())
     at = busiest(before, after)
     cells = {f"{triplet.name}: source": before}
+    way = choose("triplets")
     for name in ("blend", "dis", model):
-        made = fill_middle(load(name, device="cpu"), before, after, choose("triplets"))
-        cells[f"{name} {measure(name, made, truth, False).psnr:.1f} dB"] = made
+        made = fill_middle(load(name, device="cpu"), before, after, way)
+        cells[f"{name} {measure(name, made, truth, way).psnr:.1f} dB"] = made
     cells["truth"] = truth
     return {caption: x[(0, ..., *at)] for caption, x in cells.items()}
 
