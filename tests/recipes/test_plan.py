@@ -54,14 +54,14 @@ def test_the_cosine_is_torchs():
 
 def test_an_epoch_is_a_pass_over_the_main_set():
     assert in_steps(PLANS[1], samples=51_313, batch_size=8).epoch == 6414
-    assert in_steps(PLANS[1], samples=51_313, batch_size=8, per_step=4).epoch == 1604
+    assert in_steps(PLANS[1], samples=51_313, batch_size=8, accumulate=4).epoch == 1604
     assert in_steps(PLANS[3], samples=51_313, batch_size=8).epoch == round(1.5 * 51_313 / 8)
     only_large = replace(PLANS[3], ratio=(0, 1))
     assert in_steps(only_large, samples=4408, batch_size=8).epoch == 551
 
 
 def test_the_curriculum_switches_at_33_and_66_epochs():
-    schedule = in_steps(THIRD, samples=VIMEO, batch_size=8, per_step=2)
+    schedule = in_steps(THIRD, samples=VIMEO, batch_size=8, accumulate=2)
     for epoch, side in ((0, 256), (32, 256), (33, 384), (65, 384), (66, 512), (99, 512)):
         first, last = 2 * epoch * schedule.epoch, 2 * (epoch + 1) * schedule.epoch - 1
         assert schedule.large_size(first) == schedule.large_size(last) == (side, side)
@@ -85,7 +85,7 @@ def test_batches_are_mixed_in_their_ratio(ratio):
 @given(steps=st.integers(100, 10**6), batch=st.integers(1, 64), per_step=st.integers(1, 8))
 def test_a_scaled_run_keeps_every_share(steps, batch, per_step):
     for plan in (PLANS[1], PLANS[2], THIRD):
-        sizes = {"samples": VIMEO, "batch_size": batch, "per_step": per_step}
+        sizes = {"samples": VIMEO, "batch_size": batch, "accumulate": per_step}
         whole, scaled = in_steps(plan, **sizes), in_steps(plan, **sizes, steps=steps)
         factor = steps / whole.steps
         assert scaled.steps == steps

@@ -9,7 +9,7 @@ from tests.models.interp.toy import TOY
 from tween.data.clips import Triples
 from tween.models.interp.config import with_block
 from tween.recipes.feeds import Feed
-from tween.recipes.plan import Schedule
+from tween.recipes.plan import PLANS, Schedule
 from tween.recipes.thesis import thesis
 
 SMALL = with_block(replace(TOY, stem_stride=4, depths=(1, 1, 1)), chunk=64)
@@ -49,4 +49,5 @@ def feed(samples: int = 8) -> Feed:
 def toy(runs, **changes):
     """A run of phase 1 with a small network on the CPU."""
     fields = {"phase": 1, "batch": feed(), "config": SMALL, "device": "cpu", "batch_size": 2, "runs": runs}
+    fields["plan"] = replace(PLANS.get(changes.get("phase", 1), PLANS[1]), crop=64)
     return thesis(**(fields | changes))

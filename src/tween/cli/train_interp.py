@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -106,7 +107,6 @@ def _machine(p: Any) -> None:
     p.add_argument("--device", default="auto")
     p.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     p.add_argument("--sharded", action="store_true", help="under torchrun: FSDP2 instead of DDP")
-    p.add_argument("--sharded", action="store_true", help="under torchrun: FSDP2 instead of DDP")
     p.add_argument("--no-compile", dest="compiled", action="store_false")
     p.add_argument("--no-tensorboard", dest="tensorboard", action="store_false")
 
@@ -145,7 +145,7 @@ def build(args: dict[str, Any]) -> Any:
         "compiled": args["compiled"] and not args["dry_run"] and place(args["device"]).type == "cuda"
     }
     same = ("phase", "name", "device", "steps", "epochs", "batch_size", "grad_accum", "lr", "freeze_backbone")
-    same += ("precision", "ema", "compiled", "eval_interval", "patience", "minutes", "seed", "sharded")
+    same += ("precision", "ema", "compiled", "eval_interval", "patience", "minutes", "seed")
     wanted = {name: args[name] for name in same} | {"config": network(args), "plan": plan(args)}
     wanted["weights"] = ThesisWeights(composite=CompositeWeights(), distill=args["distill"])
     return thesis(
@@ -166,7 +166,7 @@ def searched(args: dict[str, Any]) -> dict[str, Any]:
     study = found_study(args["phase"], url=args["from_study"], name=args["study_name"])
     found = best(study, phase=args["phase"], base=network(args))
     weights = replace(found["weights"], distill=args["distill"])
-    print(f"from {study.study_name}: {study.best_params}")
+    _say(f"from {study.study_name}: {study.best_params}")
     return found | {"plan": plan(args, found["plan"]), "weights": weights}
 
 
@@ -249,7 +249,7 @@ def vgg(path: Path | None, device: str) -> Any:
     from tween.zoo.load import place
 
     if path is None and not published.place(FILE).is_file():
-        print(
+        _say(
             f"without the VGG term: no {published.place(FILE)}; get it from {published.SERVER}{FILE}, or give --vgg"
         )
         return None
@@ -259,8 +259,14 @@ def vgg(path: Path | None, device: str) -> Any:
 def _has_tensorboard() -> bool:
     if find_spec("tensorboard"):
         return True
-    print("without TensorBoard, which is not installed: pip install 'tween-video[train]'")
+    _say("without TensorBoard, which is not installed: pip install 'tween-video[train]'")
     return False
+
+
+def _say(line: str) -> None:
+    """Once, however many processes there are."""
+    if os.environ.get("RANK", "0") == "0":
+        print(line, flush=True)
 
 
 def show(run: Any) -> int:

@@ -19,7 +19,6 @@ from tween.data.mixed import Part, batches
 from tween.data.shuffled import order
 from tween.data.store import FrameStore, sample
 from tween.data.triplets import read as read_triplets
-from tween.engine import distributed
 from tween.recipes.interp import load
 from tween.recipes.plan import VIMEO, Schedule
 
@@ -115,7 +114,7 @@ def from_shards(folders: Sequence[Path], *, val: Path | None = None, workers: in
             for source, share, size in zip(sets, schedule.ratio, sizes, strict=False)
         ]
         fields = {"batch_size": batch_size, "seed": seed, "device": device, "workers": workers}
-        return batches(parts, **fields, stride=distributed.start().world)
+        return batches(parts, **fields, stride=schedule.world)
 
     about = {str(folder): f"{len(source)} samples" for folder, source in zip(folders, sets, strict=True)}
     return Feed(
@@ -163,13 +162,10 @@ def sets(
             parts, batch_size=batch_size, workers=workers, seed=seed, device=device, stride=schedule.world
         )
 
-    if val is not None:
-        scenes = read_triplets(val)
-    else:
-        scenes = DATASETS[kinds[0]].read(data_path) if data_path else ()
-    named = {
-        f"{kind} at {path}": len(s) for kind, path, s in zip(kinds, paths.values(), sources, strict=True) if s
-    }
+    own = () if data_path is None else DATASETS[kinds[0]].read(data_path)
+    scenes = own if val is None else read_triplets(val)
+    opened = zip(kinds, paths.values(), sources, strict=True)
+    named = {f"{kind} at {path}": f"{len(source)} samples" for kind, path, source in opened if source}
     main = sources[0] or sources[1]
     return Feed(draw=draw, samples=len(main), scenes=scenes, about={**named, "mix": f"{ratio[0]}:{ratio[1]}"})
 

@@ -59,6 +59,7 @@ class Schedule:
         growth: (from this step on, side) of the large-motion set's crops.
         ratio: as in the plan.
         per_step: batches that one step takes, over all processes.
+        world: processes.
     """
 
     steps: int
@@ -69,6 +70,7 @@ class Schedule:
     growth: tuple[tuple[int, int], ...]
     ratio: tuple[int, int]
     per_step: int = 1
+    world: int = 1
 
     def main_size(self, index: int) -> tuple[int, int]:
         """Crop (h, w) of the main set in batch `index`."""
@@ -87,12 +89,18 @@ class Schedule:
 
 
 def in_steps(
-    plan: Plan, *, samples: int, batch_size: int, per_step: int = 1, steps: int | None = None
+    plan: Plan,
+    *,
+    samples: int,
+    batch_size: int,
+    accumulate: int = 1,
+    world: int = 1,
+    steps: int | None = None,
 ) -> Schedule:
     """`plan` for a main set of `samples`.
 
     Args:
-        batch_size: samples in one batch; a step takes `per_step` of them.
+        batch_size: samples in one batch; a step takes `accumulate` of them in each of `world` processes.
         steps: of the whole run instead of the plan's epochs; warm-up, freezing and curriculum keep their shares.
 
     Raises:
@@ -106,6 +114,7 @@ def in_steps(
     passes = (
         (main + large) / main if main else 1
     )  # an epoch sees the whole main set, and the other's share on top
+    per_step = accumulate * world
     epoch = max(1, round(samples * passes / max(1, batch_size * per_step)))
     whole = plan.epochs * epoch
     factor = 1 if steps is None else steps / whole
@@ -119,6 +128,7 @@ def in_steps(
         growth=growth,
         ratio=plan.ratio,
         per_step=per_step,
+        world=world,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
 from tween.models.interp.thesis_task import ThesisTask, ThesisWeights
 from tween.recipes.feeds import Batch, Feed
-from tween.recipes.pictures import pictures
+from tween.recipes.pictures import pictures, shown
 from tween.recipes.plan import PLANS, Phase, Plan, Schedule, in_steps
 from tween.recipes.start import Carried, carry, find
 from tween.zoo.load import place
@@ -73,6 +73,7 @@ def thesis(
         start: weights to begin from: a run's NAME, NAME_best or a file.
         validate: (modules, step) -> values, of which `psnr` marks the best weights.
         eval_interval: epochs between validations.
+        patience: steps on end that may not be finite before the run stops.
 
     Raises:
         TweenError: on what does not fit together, in one sentence.
@@ -84,7 +85,12 @@ def thesis(
     plan = _changed(plan or PLANS[phase], epochs=epochs, lr=lr, freeze=freeze_backbone)
     feed = batch if isinstance(batch, Feed) else Feed(draw=lambda *_: batch)
     schedule = in_steps(
-        plan, samples=feed.samples, batch_size=batch_size, per_step=grad_accum * ranks.world, steps=steps
+        plan,
+        samples=feed.samples,
+        batch_size=batch_size,
+        accumulate=grad_accum,
+        world=ranks.world,
+        steps=steps,
     )
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = HybridNet(replace(config or THESIS, phase=phase))
@@ -118,7 +124,7 @@ def thesis(
         best_key=None if validate is None else "psnr",
         eval_interval=max(1, eval_interval * schedule.epoch),
         save_interval=schedule.epoch,
-        pictures=lambda modules, step: pictures(modules, step, batch=draw(0)),
+        pictures=partial(pictures, shown=cache(partial(shown, feed.scenes, draw, where))),
         patience=patience,
         minutes=minutes,
         runs=runs,
