@@ -69,7 +69,7 @@ def clips(
         raise TweenError(f"synthetic should be a share from 0 to 1, but got {synthetic}")
 
     def draw(schedule: Schedule, batch_size: int, seed: int, device: torch.device) -> Batch:
-        store, windows = load(data, packed, photos, device, pixels=pixels, workers=workers)
+        store, windows = load(data, packed, photos, device, pixels=pixels, workers=max(1, workers))
         wrap: Callable[[Any], Any] = partial(torch.compile, dynamic=False) if compiled else lambda f: f
         large = replace(windows, reach=torch.minimum(2 * windows.reach, windows.count - 1))
         return partial(

@@ -1,0 +1,152 @@
+"""`tween train interp`: the plan's command lines run on data of every kind, stop, go on, and lead to one another."""
+
+import json
+import shlex
+
+import pytest
+
+from tests.data import layouts, made
+from tests.recipes.toy_feed import SMALL
+from tween.cli import train, train_interp
+from tween.cli.main import main
+from tween.engine.checkpoint import header
+from tween.models.interp import config
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    layouts.vimeo(root / "vimeo_triplet")
+    layouts.vimeo(root / "vimeo_septuplet", frames=7)
+    layouts.xtrain(root / "X4K1000FPS", size=(160, 160))
+    return made.folder(root) | {"root": root}
+
+
+@pytest.fixture
+def run(data, tmp_path, monkeypatch):
+    """Runs the command with a small network in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config, "THESIS", SMALL)
+    quick = "--device cpu --crop 64 --num_workers 0 --precision fp32 --batch_size 1"
+    places = {"VIMEO": data["root"] / "vimeo_triplet", "SEPTUPLET": data["root"] / "vimeo_septuplet"}
+    places |= {"X4K": data["root"] / "X4K1000FPS", "CLIPS": data["data"], "PACKED": data["packed"]}
+    places |= {"PHOTOS": data["photos"], "VAL": data["val"]}
+
+    def command(line, quick=quick):
+        words = shlex.split(f"{line} {quick}")
+        return main(["train", "interp", *(str(places.get(word, word)) for word in words)])
+
+    return command
+
+
+def test_the_three_phases_follow_one_another(run, tmp_path, capsys):
+    """The plan's own commands (4.1.4, 4.2.4, 4.3.4), a few steps long."""
+    assert run("--data_path VIMEO --phase 1 --epochs 1 --exp_name exp1c_hybrid --val VAL") == 0
+    two = "--data_path VIMEO --phase 2 --epochs 4 --lr 1e-4 --resume exp1c_hybrid_best --freeze_backbone 2"
+    assert run(f"{two} --exp_name exp2c_feature_warp --val VAL") == 0
+    out = capsys.readouterr().out
+    assert "runs/exp1c_hybrid/best.safetensors: " in out
+    assert "finished at step 8" in out
+    three = "--data_path VIMEO --x4k_path X4K --mixed_ratio 2:1 --phase 3 --lr 5e-5 --resume exp2c_feature_warp_best"
+    assert run(f"{three} --epochs 3 --curriculum --curriculum_T 1 --exp_name exp3d_curriculum --val VAL") == 0
+    out = capsys.readouterr().out
+    assert "0 new, 0 left over" in out
+    assert "finished at step 9" in out
+    for name, last in (("exp1c_hybrid", 2), ("exp2c_feature_warp", 8), ("exp3d_curriculum", 9)):
+        folder = tmp_path / "runs" / name
+        assert header(folder / "last.safetensors")["step"] == last
+        assert header(folder / "best.safetensors")["kind"] == "lean"
+        assert "## Decision" in (folder / "report.md").read_text()
+        log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        assert sum("psnr" in line for line in log) == {2: 1, 8: 4, 9: 3}[last]  # once an epoch
+        assert list(folder.glob("events.out.tfevents.*"))
+    told = json.loads((tmp_path / "runs/exp3d_curriculum/run.json").read_text())["about"]
+    assert told["mix"] == "2:1"
+    assert told["schedule in steps"]["growth"] == [[0, 64], [3, 96], [6, 128]]
+    assert "exp2c_feature_warp/best.safetensors" in told["begun from"]
+
+
+def test_stopped_and_repeated_it_goes_on(run, tmp_path, capsys):
+    line = "--data CLIPS --packed PACKED --phase 1 --steps 3 --exp-name N"
+    assert run(f"{line} --minutes 0") == 0
+    assert "stopped; the same command goes on at step 1" in capsys.readouterr().out
+    assert run(line) == 0
+    assert "finished at step 3" in capsys.readouterr().out
+    sittings = json.loads((tmp_path / "runs/N/run.json").read_text())["sittings"]
+    assert [sitting["step"] for sitting in sittings] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--data CLIPS --packed PACKED --photos PHOTOS --phase 2 --synthetic 1 --distill 0.01",
+        "--data CLIPS --packed PACKED --phase 3 --mixed-ratio 1:1 --curriculum",
+        "--data_path SEPTUPLET --phase 1 --backbone_mode mamba2_only",
+        "--data_path VIMEO --phase 1 --no-use_ecab",
+        "--data_path VIMEO --phase 1 --use_mhc --grad_accum 2",
+        "--data_path VIMEO --x4k_path X4K --phase 3 --mixed_ratio 0:1",
+    ],
+)
+def test_every_kind_of_data_and_network_trains(run, line):
+    assert run(f"{line} --steps 2 --no-tensorboard --val VAL --exp-name N") == 0
+
+
+def test_a_dry_run_says_what_fits_and_writes_nothing(run, tmp_path, capsys):
+    assert run("--data_path VIMEO --phase 2 --dry_run --freeze_backbone 1") == 0
+    out = capsys.readouterr().out
+    assert "backbone 0 (frozen)" in out
+    assert "flow 0 (frozen)" not in out
+    assert "parameters: backbone " in out
+    assert "GiB with batches of 1" in out
+    assert "largest batch that fits: " in out
+    assert "freeze 2" in out
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--phase 1", "training needs --data-path"),
+        ("--phase 1 --data CLIPS --data-path VIMEO", "training needs --data-path"),
+        ("--phase 1 --data-path gone", "gone should hold"),
+        ("--phase 3 --data-path VIMEO", "a mix of 2:1 needs --x4k-path"),
+        ("--phase 1 --data-path VIMEO --curriculum", "--curriculum is for phase 3"),
+        ("--phase 1 --data-path VIMEO --mixed-ratio 3:1", "--mixed-ratio is for phase 3"),
+        ("--phase 2 --data-path VIMEO --resume phase1_best", "should name a run, NAME_best or a file"),
+        ("--phase 1 --data-path VIMEO --vgg gone.pth", "the VGG loss needs the weights gone.pth"),
+        ("--phase 1 --data CLIPS --packed PACKED --synthetic 2", "synthetic should be a share"),
+        ("--phase 1 --data-path VIMEO --steps 0", "steps should be at least 1"),
+    ],
+)
+def test_mistakes_are_one_line(run, capsys, line, said):
+    assert run(line) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_ratio_that_is_none(run, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("--phase 3 --data-path VIMEO --mixed-ratio two")
+    assert stop.value.code == 2
+    assert "expected two whole numbers such as 2:1" in capsys.readouterr().err
+
+
+def test_flags_take_underscores_but_values_keep_theirs():
+    words = ["interp", "--phase", "1", "--exp_name", "a_b", "--data_path=x_y", "--no-use_ecab"]
+    args = train.parser().parse_args(train.dashed(words))
+    assert (args.name, str(args.data_path), args.no_use_ecab) == ("a_b", "x_y", True)
+
+
+def test_flags_reach_the_network():
+    flags = "interp --phase 1 --backbone-mode gated_attn_only --use-mhc --no-use-ecab --stem-stride 2"
+    args = vars(train.parser().parse_args(shlex.split(flags)))
+    net = train_interp.network(args)
+    assert (net.block.backbone, net.block.residual, net.block.channel_attention) == (
+        "gated_attn_only",
+        "mhc",
+        "cab",
+    )
+    assert net.stem_stride == 2
+    default = vars(train.parser().parse_args(["interp", "--phase", "1"]))
+    assert train_interp.network(default) == config.THESIS
