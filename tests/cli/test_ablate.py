@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from tests.data import layouts
 from tests.data.made import folder
 from tests.data.test_flow_files import scene
 from tests.models.interp.toy import TOY
@@ -106,6 +107,33 @@ def test_flow_files_teach(tmp_path, monkeypatch, capsys):
     assert logs[0]["setting"]["synthetic"] == 0
 
 
+def test_phase_3_on_the_plans_own_sets(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ablate_rows, "rows", partial(ablate_rows.rows, base=replace(TOY, flow_only=True)))
+    val = folder(tmp_path / "made")["val"]
+    vimeo, x4k = layouts.vimeo(tmp_path / "vimeo"), layouts.xtrain(tmp_path / "x4k", size=(136, 136))
+    places = [
+        "--data-path",
+        str(vimeo),
+        "--val",
+        str(val),
+        "--out",
+        str(tmp_path / "o"),
+        "--runs",
+        str(tmp_path / "r"),
+    ]
+    command = ["ablate", "phase3", *QUICK, "--seeds", "1", "--num-workers", "0", *places]
+    assert main(command) == 1
+    assert "name X4K1000FPS by --x4k-path" in capsys.readouterr().out
+    assert main([*command, "--x4k-path", str(x4k)]) == 0
+    said = capsys.readouterr().out
+    assert "exp3a-phase2 is left out" in said
+    found = {r["row"]: r for r in (json.loads(f.read_text()) for f in (tmp_path / "o").glob("*.json"))}
+    assert set(found) == {"exp3d-curriculum", "exp3b-large-only", "exp3c-mixed"}
+    assert (
+        found["exp3b-large-only"]["psnr"] != found["exp3c-mixed"]["psnr"]
+    )  # their first batches are of other sets
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_rows_are_named(table, capsys):
     assert main(["ablate", table, "--list"]) == 0
@@ -120,6 +148,7 @@ def test_rows_are_named(table, capsys):
         (["--val", "nowhere"], "im1, im2 and im3"),
         (["--data", "nowhere"], "has none"),
         (["--data-path", "vimeo"], "one of them"),
+        (["--val-set", "x4k"], "--val-set should be one of"),
         (["--start", "nowhere.safetensors"], "can be read"),
     ],
 )

@@ -83,6 +83,9 @@ def test_it_searches_goes_on_and_is_written_out(tmp_path):
     for t in trials:
         assert t.value == pytest.approx(near_1e4(t.params["lr"], 0, 3))
     assert run(tmp_path, 5).get_trials() == trials  # there is nothing left to do
+    kept = {p.name for p in (tmp_path / "phase1_hp_search_trial_0").iterdir()}
+    assert {"best.safetensors", "log.jsonl"} <= kept
+    assert "last.safetensors" not in kept
     found = best(optuna.load_study(study_name="phase1_hp_search", storage=url(tmp_path)), phase=1)
     top = max(trials, key=lambda t: t.value).params
     assert found == arguments(top, 1)

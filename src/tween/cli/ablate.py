@@ -119,7 +119,7 @@ def laboratory(options: argparse.Namespace) -> Lab:
         setting=Setting(**{name: getattr(options, name) for name in shared}),
         feed=feeds(options, options.teacher),
         scenes=scenes,
-        way=choose("triplets"),
+        way=choose(options.val_set),
         facts=facts | {"start": options.start and content(options.start)},
         flow_files=bool(options.triplets and train(options.triplets).taught()),
         teacher=options.teacher and content(options.teacher),

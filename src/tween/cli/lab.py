@@ -30,6 +30,9 @@ def add_data(p: argparse.ArgumentParser) -> None:
         help="instead of --data: scenes of im1, im2, im3, and .flo files where there are",
     )
     p.add_argument("--val", type=Path, help="folder of triplets to measure on; else Vimeo90K's own test list")
+    p.add_argument(
+        "--val-set", default="triplets", help="what --val is: triplets, snu-film-hard, xtest-4k, ..."
+    )
     p.add_argument("--batch-size", type=int, default=32)
     p.add_argument("--crop", type=int, default=256, help="pixels a side (256)")
     p.add_argument(
@@ -62,7 +65,6 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     Raises:
         TweenError: if there is no data, or no scenes.
     """
-    from tween.data.triplets import read
     from tween.recipes.ablate import fingerprint
 
     if [bool(options.data), bool(options.data_path), bool(options.triplets)].count(True) != 1:
@@ -71,14 +73,15 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         )
     if options.data and not (options.data / "shots.csv").is_file():
         raise TweenError(f"--data should hold shots.csv and the clips it names, but {options.data} has none")
-    scenes = read(options.val) if options.val else feeds(options)(None).scenes
+    scenes = validation(options)
     if not scenes:
         raise TweenError("there is nothing to measure on; name a folder of triplets by --val")
     facts = {
         "data": options.data and fingerprint(clips_in(options.data)),
         "photos": options.photos and fingerprint(list(options.photos.glob("*.jpg"))),
         "triplets": options.triplets and fingerprint([p for p in options.triplets.rglob("*") if p.is_file()]),
-        "sets": [str(path.name) for path in (options.data_path, options.x4k_path) if path],
+        "sets": [path.name for path in (options.data_path, options.x4k_path) if path],
+        "samples": None if options.data else feeds(options)(None).samples,
         "val": digest_of(scenes),
         "pixels": options.pixels,
         "vgg": options.vgg is not None,
@@ -86,9 +89,19 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     return scenes, facts
 
 
+def validation(options: argparse.Namespace) -> Any:
+    """The scenes that --val and --val-set name, else those that come with the training set."""
+    from tween.data import DATASETS
+
+    readable = [name for name, dataset in DATASETS.items() if dataset.read]
+    if options.val_set not in readable:
+        raise TweenError(f"--val-set should be one of {', '.join(readable)}, but is {options.val_set}")
+    return DATASETS[options.val_set].read(options.val) if options.val else feeds(options)(None).scenes
+
+
 def clips_in(data: Path) -> list[Path]:
     """shots.csv and the clips beside it, but not what was decoded from them."""
-    return [p for p in data.rglob("*") if p.is_file() and "packed" not in p.parts]
+    return [p for p in data.rglob("*") if p.is_file() and "packed" not in p.relative_to(data).parts]
 
 
 def digest_of(scenes: Any) -> str:
@@ -99,6 +112,18 @@ def digest_of(scenes: Any) -> str:
     return digest(
         [[scene.name, [p.stat().st_size for p in some]] for scene, some in zip(scenes, files, strict=True)]
     )
+
+
+def needs_large(options: argparse.Namespace) -> None:
+    """That there is a large-motion set to mix in.
+
+    Raises:
+        TweenError: if there is none; clips serve as one themselves.
+    """
+    if options.data is None and options.x4k_path is None:
+        raise TweenError(
+            "this mixes in a set of large motion; name X4K1000FPS by --x4k-path, or clips by --data"
+        )
 
 
 def perceptual(options: argparse.Namespace) -> Any:
@@ -131,22 +156,21 @@ def feeds(options: argparse.Namespace, teacher: Path | None = None) -> Callable[
             load=held,
         )
 
-    def sets(share: float) -> Feed:
+    def disk(share: float) -> Feed:
         if share != options.synthetic:
             raise TweenError(
                 "a row that sets the share of layered motion needs clips on the device; give --data"
             )
         if options.triplets:
-            return flow_files(options.triplets, val=options.val, workers=options.num_workers)
-        return kinds.sets(
-            data_path=options.data_path,
-            x4k_path=options.x4k_path,
-            val=options.val,
-            workers=options.num_workers,
-        )
+            return flow_files(options.triplets, workers=options.num_workers)
+        both = (1, int(options.x4k_path is not None))
+        paths = {"data_path": options.data_path, "x4k_path": options.x4k_path}
+        return kinds.sets(**paths, ratio=both, workers=options.num_workers)
 
     def feed(row: Row | None) -> Feed:
+        if row is not None and row.plan.get("ratio", (1, 0))[1]:
+            needs_large(options)
         share = options.synthetic if row is None or row.synthetic is None else row.synthetic
-        return taught((clips if options.data else sets)(share), named(row and row.teacher, teacher))
+        return taught((clips if options.data else disk)(share), named(row and row.teacher, teacher))
 
     return feed

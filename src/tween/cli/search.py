@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tween.cli.lab import add_data, feeds, perceptual, settled, sources
+from tween.cli.lab import add_data, feeds, needs_large, perceptual, settled, sources
 from tween.core import TweenError
 
 
@@ -98,6 +98,8 @@ def maker(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     from tween.recipes.thesis import thesis
 
     scenes, facts = sources(options)
+    if options.phase == "phase3":
+        needs_large(options)
     source, vgg = feeds(options)(None), perceptual(options)
     source = replace(source, scenes=scenes, samples=options.epoch_samples or source.samples)
 

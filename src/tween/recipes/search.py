@@ -210,11 +210,16 @@ def objective(trial: Any, make: Make, *, phase: Phase, names: Sequence[str], epo
             raise o.TrialPruned
         return values
 
+    last = run.folder / "last.safetensors"
     try:
         best = train(replace(run, validate=tell), resume=bool(lost)).best
     except (TweenError, torch.OutOfMemoryError) as error:
         trial.set_user_attr("failed", str(error).splitlines()[0])
         raise
+    except o.TrialPruned:
+        last.unlink(missing_ok=True)
+        raise
+    last.unlink(missing_ok=True)  # what is done or pruned is not taken up; its log and best weights stay
     if best is None:
         trial.set_user_attr("failed", "its run ended before it was validated")
         raise TweenError("a trial's run ended before it was validated; give it more epochs or steps")

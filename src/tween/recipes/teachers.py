@@ -16,7 +16,6 @@ from tween.core import TweenError
 from tween.data.clips import Triples
 from tween.data.flow_files import train
 from tween.data.mixed import Part, batches
-from tween.data.triplets import read
 from tween.models.interp.baselines import dis_flow
 from tween.recipes.feeds import Feed
 from tween.recipes.plan import Schedule
@@ -93,7 +92,7 @@ def taught(feed: Feed, teach: Teacher) -> Feed:
     return replace(feed, draw=draw)
 
 
-def flow_files(folder: Path, *, val: Path | None = None, workers: int = 8) -> Feed:
+def flow_files(folder: Path, *, workers: int = 8) -> Feed:
     """Triplets below `folder` with the flow in files beside them (see `tween.data.flow_files`)."""
     source = train(folder)
 
@@ -108,7 +107,7 @@ def flow_files(folder: Path, *, val: Path | None = None, workers: int = 8) -> Fe
         return batches([part], batch_size=batch_size, workers=workers, seed=seed, device=device)
 
     about = {"triplets": str(folder), "with flow": source.taught()}
-    return Feed(draw=draw, samples=len(source), scenes=() if val is None else read(val), about=about)
+    return Feed(draw=draw, samples=len(source), about=about)
 
 
 def teacher(name: str | None, path: Path | None) -> Teacher:
