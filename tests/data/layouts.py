@@ -133,3 +133,23 @@ def xiph_clips(root: Path, size=(4096, 2160), clips=xiph.CLIPS) -> Path:
     for path in red:
         path.unlink()
     return root
+
+
+def two_shots(path: Path, counts=(20, 16), step=(3, 0), size=(192, 128)) -> Path:
+    """Two textures one after the other, each moving by its `step` pixels a frame to the left."""
+    import av
+    import cv2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    w, h = size
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"preset": "fast", "g": "10", "crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = w, h, "yuv420p"
+        for shot, (count, by) in enumerate(zip(counts, step, strict=True)):
+            noise = np.random.default_rng(shot).integers(0, 100, (h // 8, w // 4, 3), np.uint8) + 140 * shot
+            wide = cv2.resize(noise.astype(np.uint8), (2 * w, h), interpolation=cv2.INTER_CUBIC)
+            for i in range(count):
+                picture = np.ascontiguousarray(wide[:, by * i : by * i + w])
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        out.mux(stream.encode())
+    return path

@@ -176,10 +176,7 @@ def test_corrupt_files_are_one_sentence_with_how_many(tmp_path):
         (root / f"other-data/{scene}/frame10.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(300))
     found = check("middlebury", root)
     (said,) = found.wrong
-    assert (
-        "Venus/frame10.png should be a picture, but cannot be read; download it again (and 1 more)"
-        in said
-    )
+    assert "Venus/frame10.png should be a picture, but cannot be read; download it again (and 1 more)" in said
     assert found.found[-1].startswith("34 of 36 files are whole")
 
 

@@ -31,7 +31,7 @@ def scene(folder, suffix="png", sizes=((6, 4),) * 3):
 
 
 def test_every_test_set_has_a_protocol():
-    assert set(TESTS) <= set(PROTOCOLS)
+    assert set(TESTS) == set(PROTOCOLS)
 
 
 def test_scenes_of_any_type_in_order(tmp_path):

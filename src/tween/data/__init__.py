@@ -3,11 +3,13 @@
 from functools import partial
 
 from tween.data import (
+    layered,
     middlebury,
     shards,
     snu_film,
     triplets,
     ucf101,
+    videos,
     vimeo,
     vimeo_septuplet,
     x4k,
@@ -78,6 +80,17 @@ DATASETS: dict[str, Dataset] = {
         about="a folder of WebDataset shards written by tween data shard",
         check=shards.check,
         train=shards.read,
+    ),
+    "folder": Dataset(
+        about="any folder of videos: triples of frames of one shot",
+        check=videos.check,
+        read=videos.read,
+        train=videos.train,
+    ),
+    "layers": Dataset(
+        about="any folder of pictures, cut into moving layers: exact frame and flow at any t",
+        check=layered.check,
+        train=layered.train,
     ),
     "triplets": Dataset(
         about="any folder of scenes with im1, im2 and im3", check=triplets.check, read=triplets.read

@@ -131,7 +131,7 @@ XIPH = _named(
 
 LEVELS = ("easy", "medium", "hard", "extreme")
 PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
-    **dict.fromkeys(("triplets", "vimeo"), VIMEO),
+    **dict.fromkeys(("triplets", "folder", "vimeo"), VIMEO),
     "vimeo-septuplet": _named(paper=_exact),
     "ucf101": UCF101,
     **{f"snu-film-{level}": SNU_FILM for level in LEVELS},

@@ -22,13 +22,14 @@ def decode(path: Path, lines: int) -> np.ndarray:
         ok, bgr = video.read()
         if not ok:
             break
-        frames.append(_shrink(bgr, lines)[..., ::-1])
+        frames.append(shrink(bgr, lines)[..., ::-1])
     if not frames:
         raise TweenError(f"{path} should be a video, but no frame could be decoded from it; check the file")
     return np.ascontiguousarray(np.stack(frames))
 
 
-def _shrink(picture: np.ndarray, lines: int) -> np.ndarray:
+def shrink(picture: np.ndarray, lines: int) -> np.ndarray:
+    """`h w 3`, by area so that the shorter side is at most `lines`."""
     import cv2
 
     factor = lines / min(picture.shape[:2])
@@ -91,7 +92,7 @@ def _pack_one(path: Path, target: Path, lines: int) -> None:
     import cv2
 
     picture = cv2.imread(str(path)) if path.suffix in {".jpg", ".png", ".webp"} else None
-    frames = decode(path, lines) if picture is None else _shrink(picture, lines)[None, ..., ::-1]
+    frames = decode(path, lines) if picture is None else shrink(picture, lines)[None, ..., ::-1]
     part = target.with_suffix(".part.npy")
     np.save(part, frames)
     part.rename(target)

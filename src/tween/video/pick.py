@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -41,23 +41,12 @@ def pick(path: Path, wanted: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         TweenError: if one cannot be decoded.
     """
     missing, found = {int(w) for w in wanted}, {}
-    info = _info(path)
-    with opened(path) as container:
-        video = pictures(container)
-        video.thread_type, video.thread_count = "SLICE", 1  # many processes draw at once
-        try:
-            container.seek(min(missing), stream=video)
-            _collect(container.decode(video), missing, found, info)
-            if missing:  # some indices lead behind the frame
-                container.seek(int(info.start / info.time_base), stream=video)
-                _collect(container.decode(video), missing, found, info)
-        except av.error.FFmpegError as error:
-            raise TweenError(
-                f"expected whole frames, but {path} is damaged ({error.strerror}); copy it again"
-            ) from None
+    for seek in (True, False):  # an index may be missing, or lead behind the frame: then from the beginning
+        if missing:
+            _collect(path, missing, found, seek=seek)
     if missing:
         raise TweenError(
-            f"{path} should hold frames up to its end, but {len(missing)} cannot be decoded; copy it again"
+            f"{path} should hold whole frames, but {len(missing)} of those asked for cannot be decoded; copy it again"
         )
     return [found[int(w)] for w in wanted]
 
@@ -67,15 +56,25 @@ def _info(path: Path) -> VideoInfo:
     return probe_file(path)
 
 
-def _collect(
-    frames: Iterable[av.VideoFrame], missing: set[int], found: dict[int, np.ndarray], info: VideoInfo
-) -> None:
+def _collect(path: Path, missing: set[int], found: dict[int, np.ndarray], *, seek: bool) -> None:
     """Moves stamps from `missing` to `found` until none is missing or all are behind."""
-    last = max(missing)
-    for frame in frames:
-        if frame.pts in missing:
-            rgb = to_rgb(frame, info.colour)[:3]
-            found[frame.pts] = (rgb * 255).round().byte().permute(1, 2, 0).numpy()
-            missing.discard(frame.pts)
-        if not missing or (frame.pts is not None and frame.pts > last):
-            return
+    info, last = _info(path), max(missing)
+    with opened(path) as container:
+        video = pictures(container)
+        video.thread_type, video.thread_count = "SLICE", 1  # many processes draw at once
+        try:
+            if seek:
+                container.seek(min(missing), stream=video)
+            for frame in container.decode(video):
+                if frame.pts in missing:
+                    rgb = (to_rgb(frame, info.colour)[:3] * 255).round().byte()
+                    found[frame.pts] = rgb.permute(1, 2, 0).numpy()
+                    missing.discard(frame.pts)
+                if not missing or (frame.pts is not None and frame.pts > last):
+                    return
+        except av.error.FFmpegError as error:
+            if seek:
+                return
+            raise TweenError(
+                f"expected whole frames, but {path} is damaged ({error.strerror}); copy it again"
+            ) from None
