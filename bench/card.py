@@ -17,10 +17,10 @@ from tween.zoo.cards import Training, write_card
 
 FAST = Training(
     recipe=(
-        "`tween train fast`, bf16, AdamW, averaged weights (0.999), in three runs: 2,795 steps of 256 crops of 256x256 at "
-        "a peak rate of 6e-4; 5,205 of 9,705 planned steps of 160 crops of 256x384 on a cosine that was still at 1.9e-4; "
-        "then 11,523 steps of 48 crops of 448x704 with motion estimated on 288x448 (`--start fast --crop 448 704 "
-        "--shrink 1.5 --batch-size 48 --lr 3e-4`), warmed up to 3e-4 and decayed to the end. A third of every batch is "
+        "`tween train fast`, bf16, AdamW, averaged weights (0.999), in three runs: 2,795 steps of 256 crops of 256x256 "
+        "at a peak rate of 6e-4; 5,205 of 9,705 planned steps of 160 crops of 256x384 on a cosine that was still at "
+        "1.9e-4; then 11,523 steps of 48 crops of 448x704 with motion estimated on 288x448 (`--start fast "
+        "--crop 448 704 --shrink 1.5 --batch-size 48 --lr 3e-4`), warmed up to 3e-4 and decayed to the end. A third of every batch is "
         "layered synthetic motion with exact flow"
     ),
     gpu="one NVIDIA H200",
@@ -32,8 +32,8 @@ LIMITS = [
     "The last run, 18 minutes, gained 0.05 dB on davis30 and nothing on 60 triplets of other clips: more of the same "
     "training will not make it much better.",
     "Motion is estimated on at most 480x270 pixels. The limit was chosen on davis30 itself (26.34 dB at 65,000 pixels, "
-    "26.54 at 129,600, 26.33 at 300,000, 5,100 steps before the end), so the figures on that set are slightly flattered; "
-    "small objects that move far in a large frame are lost.",
+    "26.54 at 129,600, 26.33 at 300,000, 5,100 steps before the end), so the figures on that set are slightly "
+    "flattered; small objects that move far in a large frame are lost.",
     "Where motion is below a pixel, DIS can be up to a decibel better (demolition and dolphins of davis30).",
     "Objects that are occluded in both frames, spray, splashes and strong motion blur are faded, not moved.",
     "Trained on clips of about 1 Mbit/s among others: it has seen compression artefacts as truth.",
