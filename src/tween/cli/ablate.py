@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tween.cli.lab import add_data, feeds, perceptual, settled, sources
+from tween.cli.training_data import add_data, feeds, perceptual, settled, sources
 from tween.core import TweenError
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 The plan's gate: a search begins once the baseline has 35.0 dB on Vimeo90K (--baseline). From 33.0 to 35.0 look at loss
 curve, gradients and learning rate by hand first; below 33.0 network or code have a fault. --force searches anyway.
-Phases 2 and 3 are searched after their own baseline has converged, from the phase before (--start). Retrain the best in
-full with `tween train interp --phase N --from-study`.
+Phases 2 and 3 are searched after their own baseline has converged, from the phase before (--start). The best is
+retrained in full by tween train interp from the study.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tween.cli.lab import add_data, feeds, needs_large, perceptual, settled, sources
+from tween.cli.training_data import add_data, feeds, needs_large, perceptual, settled, sources
 from tween.core import TweenError
 
 
@@ -24,9 +24,7 @@ def parser() -> argparse.ArgumentParser:
         prog="tween search", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("phase", choices=("phase1", "phase2", "phase3"))
-    p.add_argument(
-        "--baseline", help="PSNR in dB on Vimeo90K, or the file that tween eval --json wrote of it"
-    )
+    p.add_argument("--baseline", help="PSNR in dB on Vimeo90K, or the JSON file that tween eval wrote of it")
     p.add_argument("--force", action="store_true", help="search below the gate, too")
     p.add_argument(
         "--trials", type=int, help="of the study in all, other workers' included; 30, 20 or 15 by phase"
