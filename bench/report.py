@@ -59,7 +59,9 @@ def cpu(result: dict[str, Any]) -> str:
 def gpu(result: dict[str, Any]) -> str:
     """A row a method, a column a size."""
     sizes = list(dict.fromkeys(r["size"] for r in result["rows"]))
-    at = {(r["method"], r["size"]): f"{r['ms']:.1f} ms, {r['mib']:.0f} MiB" for r in result["rows"]}
+    memory = [f", {r['mib']:.0f} MiB" if r["mib"] else "" for r in result["rows"]]
+    cells = [f"{r['ms']:.1f} ms{more}" for r, more in zip(result["rows"], memory, strict=True)]
+    at = {(r["method"], r["size"]): cell for r, cell in zip(result["rows"], cells, strict=True)}
     methods = dict.fromkeys(r["method"] for r in result["rows"])
     return markdown(("", *sizes), [(m, *(at.get((m, s), "-") for s in sizes)) for m in methods])
 
