@@ -20,8 +20,8 @@ FAST = Training(
         "`tween train fast`, bf16, AdamW, averaged weights (0.999), in three runs: 2,795 steps of 256 crops of 256x256 "
         "at a peak rate of 6e-4; 5,205 of 9,705 planned steps of 160 crops of 256x384 on a cosine that was still at "
         "1.9e-4; then 11,523 steps of 48 crops of 448x704 with motion estimated on 288x448 (`--start fast "
-        "--crop 448 704 --shrink 1.5 --batch-size 48 --lr 3e-4`), warmed up to 3e-4 and decayed to the end. A third of every batch is "
-        "layered synthetic motion with exact flow"
+        "--crop 448 704 --shrink 1.5 --batch-size 48 --lr 3e-4`), warmed up to 3e-4 and decayed to the end. A third of "
+        "every batch is layered synthetic motion with exact flow"
     ),
     gpu="one NVIDIA H200",
     gpu_minutes=43,
