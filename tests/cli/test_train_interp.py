@@ -148,5 +148,5 @@ def test_flags_reach_the_network():
         "cab",
     )
     assert net.stem_stride == 2
-    default = vars(train.parser().parse_args(["interp", "--phase", "1"]))
+    default = vars(train.parser().parse_args(["interp", "--phase", "1", "--ssd", "bf16"]))
     assert train_interp.network(default) == config.THESIS

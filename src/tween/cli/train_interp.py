@@ -67,6 +67,7 @@ def _network(p: Any) -> None:
     p.add_argument("--backbone-mode", choices=("hybrid", "mamba2_only", "gated_attn_only"))
     p.add_argument("--use-mhc", action="store_true", help="manifold-constrained hyper-connections")
     p.add_argument("--no-use-ecab", action="store_true", help="CAB instead of ECA as channel attention")
+    p.add_argument("--ssd", choices=("fp32", "bf16"), default="fp32", help="of Mamba2's scan within bf16")
     p.add_argument("--stem-stride", type=int, choices=(1, 2, 4))
     p.add_argument("--resume", metavar="NAME", help="begin from runs/NAME (NAME_best: its best) or a file")
     p.add_argument("--vgg", type=Path, help="torchvision's VGG-19 weights, for the perceptual term")
@@ -175,7 +176,7 @@ def network(args: dict[str, Any]) -> Any:
     from tween.models.interp.config import QUALITY, THESIS, with_block
 
     config = {"thesis": THESIS, "quality": QUALITY}[args["preset"]]
-    block: dict[str, Any] = {}
+    block: dict[str, Any] = {"ssd_fp32": args["ssd"] == "fp32"}
     if args["backbone_mode"]:
         block["backbone"] = args["backbone_mode"]
     if args["use_mhc"]:

@@ -77,8 +77,10 @@ class Mamba2Branch(nn.Module):
         d_xb: int | None = None,
         scan: str = "interleaved",
         chunk: int = 64,
+        fp32: bool = False,
     ) -> None:
         super().__init__()
+        self.fp32 = fp32
         self.d_inner, self.d_state, self.headdim, self.chunk = expand * d, d_state, headdim, chunk
         self.heads = self.d_inner // headdim
         self.scan = SCANS[scan]
@@ -103,6 +105,7 @@ class Mamba2Branch(nn.Module):
         B = repeat_heads(B.unflatten(-1, (-1, self.d_state)), C.shape[2])
         dt = F.softplus(dt.float() + self.dt_bias.float())
         A = -torch.exp(self.A_log.float())
+        x = x.float() if self.fp32 else x  # B and C follow
         y = ssd(x, dt, A, B, C, self.D.float(), chunk=self.chunk, reverse=reverse).flatten(2)
         gated = (y * F.silu(z)).float()
         return F.rms_norm(gated, (self.d_inner,), self.norm.float(), eps=1e-5).to(tokens.dtype)
@@ -234,7 +237,7 @@ def mamba_branch(d: int, c: BlockConfig) -> nn.Module:
         "matched": {"d_state": c.head_dim, "expand": 1, "headdim": c.head_dim, "groups": heads},
         "d_xb": {"d_state": c.head_dim, "expand": c.expand, "headdim": c.head_dim, "d_xb": d},
     }[c.mamba_layout]
-    return Mamba2Branch(d, d_conv=c.d_conv, scan=c.scan, chunk=c.chunk, **layout)
+    return Mamba2Branch(d, d_conv=c.d_conv, scan=c.scan, chunk=c.chunk, fp32=c.ssd_fp32, **layout)
 
 
 class LGSBlock(nn.Module):

@@ -22,6 +22,8 @@ class BlockConfig:
         mhc_init: `seed` is the plan to the letter, whose H_res cannot learn; `live` can.
         window: attention window in tokens; sizes that it does not divide are padded.
         head_dim: of the attention, so heads = width / head_dim.
+        ssd_fp32: Mamba2's scan takes fp32 also under autocast, as the plan has it; without, its decays and states are
+            fp32 and its products in the type of the tokens.
         drop_path: probability of dropping a block's branch for a sample in training.
     """
 
@@ -40,6 +42,7 @@ class BlockConfig:
     expand: int = 2
     headdim: int = 64
     chunk: int = 64
+    ssd_fp32: bool = False
     mlp_ratio: int = 4
     drop_path: float = 0.0
 
