@@ -64,3 +64,5 @@ def test_conditions_name_what_differs_between_results():
     assert f"batches of {SETTING['batch_size']} crops" in said
     assert "code at 0123456, fffffff" in said
     assert "12 scenes" in said
+    assert "With one seed" in said
+    assert "With one seed" not in conditions([made("a", 0), made("a", 1)])

@@ -86,12 +86,17 @@ def conditions(results: Sequence[Result]) -> str:
     budget = f"{s['minutes']:g} minutes" if s["minutes"] else f"{s['steps']:,} steps"
     seconds = [r["seconds"] for r in results if r["steps"]]
     took = f" (measured {min(seconds):.0f} to {max(seconds):.0f} s)" if seconds else ""
+    one = (
+        " With one seed the intervals do not know how seeds differ."
+        if len({r["seed"] for r in results}) == 1
+        else ""
+    )
     commits = sorted({(r["commit"] or "unknown")[:7] for r in results})
     return (
         f"Each row {budget}{took} on {_all(results, 'device')}: batches of {s['batch_size']} crops of {s['crop']} px, "
         f"{s['precision']}, layered share {s['synthetic']:g} where the row says nothing else. PSNR of "
         f"{len(some['scenes'])} scenes ({some['protocol']}); ± is the 95 % confidence over scenes and seeds, of the "
-        f"difference pair by pair. Torch {_all(results, 'torch')}; code at {', '.join(commits)}."
+        f"difference pair by pair.{one} Torch {_all(results, 'torch')}; code at {', '.join(commits)}."
     )
 
 
