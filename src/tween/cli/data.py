@@ -1,11 +1,11 @@
-"""`tween data`: the datasets by name; whether one lies in a folder as it should; training sets as shards."""
+"""`tween data`: the datasets by name; whether one lies in a folder as it should; shards; a world recorded."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from tween.cli import data_shard
+from tween.cli import data_record, data_shard
 from tween.core import TweenError
 
 
@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
         actions.add_parser("check", help="what a folder holds of a dataset, what is missing, what to do")
     )
     data_shard.add(actions.add_parser("shard", help="write a training set as WebDataset shards"))
+    data_record.add(actions.add_parser("record", help="record episodes of a world: frames and actions"))
     return p
 
 
@@ -35,6 +36,8 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     if args.action == "shard":
         return data_shard.main(args)
+    if args.action == "record":
+        return data_record.main(args)
     return check(args.name, args.path, every=args.all) if args.action == "check" else show()
 
 
