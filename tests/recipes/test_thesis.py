@@ -223,8 +223,8 @@ def scene():
 
 def test_validation_is_what_users_get(tmp_path):
     held = replace(feed(), scenes=[scene()])
-    run = toy(tmp_path, name="v", batch=held, steps=8)
-    assert run.eval_interval == 4
+    run = toy(tmp_path, name="v", batch=held, epochs=2, eval_interval=2)
+    assert (run.eval_interval, run.save_interval) == (8, 4)
     report = train(run)
     filler = HybridFiller(run.task.modules["net"])
     expected = middle_frames(filler, [scene()], choose("triplets"))
@@ -247,6 +247,12 @@ def test_its_own_numbers_instead_of_the_plans(tmp_path):
     run = toy(tmp_path, phase=2, lr=3e-4, epochs=10, freeze_backbone=1, grad_accum=2)
     assert (run.optim.lr, run.optim.min_lr) == (3e-4, pytest.approx(3e-5))
     assert (run.steps, run.task.freeze, run.accumulate) == (20, 2, 2)
+
+
+def test_a_short_run_is_looked_at_ten_times(tmp_path):
+    run = toy(tmp_path, batch=feed(samples=VIMEO), steps=100)
+    assert (run.eval_interval, run.save_interval) == (10, 10)
+    assert toy(tmp_path, steps=100).save_interval == 4  # an epoch
 
 
 def test_there_are_three_phases(tmp_path):

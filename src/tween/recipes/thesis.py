@@ -44,18 +44,14 @@ def thesis(
     grad_accum: int = 1,
     lr: float | None = None,
     freeze_backbone: int | None = None,
-    precision: str = "bf16",
-    ema: float = 0.0,
     compiled: bool = False,
     vgg: nn.Module | None = None,
     start: str | Path | None = None,
     validate: Validate | None = None,
     eval_interval: int = 1,
-    patience: int = 1,
-    minutes: float | None = None,
     seed: int = 0,
-    tensorboard: bool = False,
     runs: Path = Path("runs"),
+    **fields: Any,
 ) -> Run:
     """A run of one phase.
 
@@ -72,8 +68,8 @@ def thesis(
         vgg: features of the perceptual term; None leaves it out.
         start: weights to begin from: a run's NAME, NAME_best or a file.
         validate: (modules, step) -> values, of which `psnr` marks the best weights.
-        eval_interval: epochs between validations.
-        patience: steps on end that may not be finite before the run stops.
+        eval_interval: epochs between validations; of a run of so many `steps`, tenths if they are shorter.
+        fields: of the `Run`, such as minutes, precision (bf16), patience (1), ema, tensorboard, sharded.
 
     Raises:
         TweenError: on what does not fit together, in one sentence.
@@ -84,22 +80,14 @@ def thesis(
     where = place(device)
     plan = _changed(plan or PLANS[phase], epochs=epochs, lr=lr, freeze=freeze_backbone)
     feed = batch if isinstance(batch, Feed) else Feed(draw=lambda *_: batch)
-    schedule = in_steps(
-        plan,
-        samples=feed.samples,
-        batch_size=batch_size,
-        accumulate=grad_accum,
-        world=ranks.world,
-        steps=steps,
-    )
+    sizes = {"samples": feed.samples, "batch_size": batch_size, "accumulate": grad_accum}
+    schedule = in_steps(plan, **sizes, world=ranks.world, steps=steps)
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = HybridNet(replace(config or THESIS, phase=phase))
-    carried = None if start is None else carry(net, find(start, runs))
-    if carried and ranks.rank == 0:
-        print(carried, flush=True)
-    wrap = partial(torch.compile, dynamic=False) if compiled else lambda f: f
-    task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg, compile_=wrap)
+    carried = None if start is None else _carried(net, find(start, runs), ranks)
+    task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg, compile_=_wrap(compiled))
     task.modules.to(where)
+    every = schedule.epoch if steps is None else max(1, min(schedule.epoch, steps // 10))
     draw = feed.draw(schedule, batch_size, seed, where)
     if validate is None and feed.scenes:
         validate = partial(middle_psnr, scenes=feed.scenes)
@@ -109,27 +97,17 @@ def thesis(
         batch=draw,
         batch_size=batch_size,
         steps=schedule.steps,
-        optim=Optim(
-            lr=plan.lr,
-            min_lr=plan.min_lr,
-            warmup=schedule.warmup,
-            weight_decay=plan.weight_decay,
-            clip=1.0,
-        ),
-        precision=precision,
-        ema=ema,
+        optim=_optim(plan, schedule),
         accumulate=grad_accum,
         seed=seed,
         validate=validate,
         best_key=None if validate is None else "psnr",
-        eval_interval=max(1, eval_interval * schedule.epoch),
-        save_interval=schedule.epoch,
+        eval_interval=eval_interval * every,
+        save_interval=every,
         pictures=partial(pictures, shown=cache(partial(shown, feed.scenes, draw, where))),
-        patience=patience,
-        minutes=minutes,
         runs=runs,
-        tensorboard=tensorboard,
         about=about(feed, schedule, carried),
+        **{"precision": "bf16", "patience": 1} | fields,
     )
 
 
@@ -137,6 +115,22 @@ def about(feed: Feed, schedule: Schedule, carried: Carried | None) -> dict[str, 
     """What the report says of data, schedule and where the weights came from."""
     told = feed.about | {"samples an epoch": feed.samples, "schedule in steps": asdict(schedule)}
     return told | ({} if carried is None else {"begun from": str(carried)})
+
+
+def _carried(net: nn.Module, path: Path, ranks: distributed.Ranks) -> Carried:
+    carried = carry(net, path)
+    if ranks.rank == 0:
+        print(carried, flush=True)
+    return carried
+
+
+def _wrap(compiled: bool) -> Callable[[Any], Any]:
+    return partial(torch.compile, dynamic=False) if compiled else lambda f: f
+
+
+def _optim(plan: Plan, schedule: Schedule) -> Optim:
+    rates = {"lr": plan.lr, "min_lr": plan.min_lr, "warmup": schedule.warmup}
+    return Optim(**rates, weight_decay=plan.weight_decay, clip=1.0)
 
 
 def _changed(plan: Plan, *, epochs: int | None, lr: float | None, freeze: int | None) -> Plan:
