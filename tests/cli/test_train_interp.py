@@ -1,14 +1,17 @@
 """`tween train interp`: the plan's command lines run on data of every kind, stop, go on, and lead to one another."""
 
 import json
+import re
 import shlex
+from pathlib import Path
 
 import pytest
+import torch
 
 from tests.data import layouts, made
 from tests.recipes.toy_feed import SMALL
 from tween.cli import train, train_interp
-from tween.cli.main import main
+from tween.cli.main import COMMANDS, main
 from tween.engine.checkpoint import header
 from tween.models.interp import config
 
@@ -150,3 +153,71 @@ def test_flags_reach_the_network():
     assert net.stem_stride == 2
     default = vars(train.parser().parse_args(["interp", "--phase", "1", "--ssd", "bf16"]))
     assert train_interp.network(default) == config.THESIS
+
+
+TROUBLES = Path(__file__).resolve().parents[2] / "docs" / "troubleshooting.md"
+COMMAND_LINES = re.findall(r"^    tween (.+)$", TROUBLES.read_text(), re.MULTILINE)
+
+
+def test_every_trouble_of_the_plans_has_an_answer():
+    sections = dict(re.findall(r"^### (.+)\n((?:(?!^#).*\n)+)", TROUBLES.read_text(), re.MULTILINE))
+    asked = {
+        "PSNR falls far behind phase 1": "backbone 0 (frozen)",  # 4.2.7
+        "The loss does not converge": "--lr 5e-5 --freeze-backbone 80",
+        "Large motion stays blurred": "motion.png",
+        "Out of memory": "--dry-run",
+        "Crops of 512 do not fit": "--crop 512",  # 4.3.7
+        "Too few scenes: overfitting": "--mixed-ratio 3:1",
+        "Out of memory at 4K in use": "--scale 0.25",
+        "PSNR on Vimeo90K falls": "--compare",
+    }
+    assert sections.keys() == asked.keys()
+    assert [title for title, answer in asked.items() if answer not in sections[title]] == []
+
+
+@pytest.mark.parametrize("line", [line for line in COMMAND_LINES if line.startswith("train")])
+def test_its_training_commands_are_understood(line):
+    train.parser().parse_args(shlex.split(line)[1:])
+
+
+def test_its_other_commands_exist():
+    assert {line.split()[0] for line in COMMAND_LINES} <= set(COMMANDS)
+
+
+def test_the_largest_crops_are_tried_by_a_dry_run(run, capsys):
+    assert (
+        run(
+            "--phase 3 --x4k-path X4K --mixed-ratio 0:1 --crop 160 --batch-size 1 --dry-run",
+            quick="--device cpu --num-workers 0",
+        )
+        == 0
+    )
+    assert "largest batch that fits: " in capsys.readouterr().out
+
+
+def test_another_configuration_and_an_old_checkpoint_are_one_line(run, tmp_path, capsys):
+    line = "--data-path VIMEO --phase 1 --steps 1 --exp-name N"
+    assert run(line) == 0
+    capsys.readouterr()
+    old = tmp_path / "phase1.pkl.safetensors"
+    old.write_bytes(b"\x80\x04K\x01.")
+    for flags, said in (
+        ("--use-mhc", "belongs to another network"),
+        ("--ssd bf16", "is a checkpoint of another configuration (block.ssd_fp32 was True, now False)"),
+        (f"--exp-name M --resume {old}", "expected a checkpoint at"),
+    ):
+        assert run(f"{line} {flags}") == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1
+
+
+def test_out_of_memory_is_one_line(run, capsys, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr("tween.engine.loop.take_step", full)
+    assert run("--data-path VIMEO --phase 1 --steps 1 --batch-size 4 --exp-name N") == 2
+    err = capsys.readouterr().err
+    assert "should fit into the GPU's memory" in err
+    assert err.count("\n") == 1

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.engine.toy import Toy, batch, toy_run
 from tween.core import TweenError
-from tween.engine import checkpoint, train
+from tween.engine import Optim, checkpoint, train
 from tween.engine.checkpoint import read
 from tween.engine.distributed import Ranks
 from tween.engine.loop import begin, take_step
@@ -313,6 +313,15 @@ def test_a_checkpoint_of_another_configuration_is_refused_although_its_tensors_f
     with pytest.raises(TweenError, match=r"another configuration .scan was interleaved, now flip"):
         train(toy_run(tmp_path, task=configured(scan="flip")))
     assert train(toy_run(tmp_path, task=configured())).finished
+
+
+def test_what_else_changed_is_said(tmp_path, capsys):
+    train(toy_run(tmp_path), until=2)
+    train(toy_run(tmp_path), until=3)
+    assert "otherwise" not in capsys.readouterr().out
+    train(toy_run(tmp_path, optim=Optim(lr=2e-2, min_lr=1e-3, warmup=3, rewarm=4), steps=9))
+    said = capsys.readouterr().out
+    assert "goes on otherwise than it was trained: optim.lr was 0.01, now 0.02, steps was 12, now 9" in said
 
 
 def test_pictures_are_drawn_where_it_validates(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tween.cli import train_interp
+from tween.core import TweenError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,10 +67,19 @@ def main(argv: list[str]) -> int:
 
 def finish(run: Any, resume: Path | bool = True) -> int:
     """Train `run` and say how it ended."""
+    import torch
+
     from tween.engine import distributed
     from tween.engine.loop import train
 
-    ranks, report = distributed.start(), train(run, resume=resume)
+    ranks = distributed.start()
+    try:
+        report = train(run, resume=resume)
+    except torch.OutOfMemoryError:
+        raise TweenError(
+            f"batches of {run.batch_size} should fit into the GPU's memory, but one did not; take smaller ones"
+            f" (--dry-run of tween train interp says how large), or repeat the command on a larger GPU"
+        ) from None
     state = "finished" if report.finished else "stopped; the same command goes on"
     if ranks.rank == 0:
         print(f"{state} at step {report.step}, {report.samples_per_s:.0f} samples/s, {report.metrics}")

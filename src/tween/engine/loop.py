@@ -99,7 +99,7 @@ def begin(run: Run, resume: bool | Path, ranks: Ranks, config: dict[str, Any] | 
     last = run.folder / "last.safetensors" if isinstance(resume, bool) else Path(resume)
     if resume and (last.exists() or not isinstance(resume, bool)):
         checkpoint.load(last, state)
-        same_networks(last, config)
+        compare(last, config, ranks)
     return state
 
 
@@ -179,17 +179,21 @@ def late(run: Run, state: State, deadline: float, ranks: Ranks) -> bool:
     return distributed.any_of(time.monotonic() > deadline, device, ranks)
 
 
-def same_networks(path: Path, config: dict[str, Any] | None) -> None:
-    """Refuse the checkpoint at `path` unless its networks were configured as those of `config`."""
+def compare(path: Path, config: dict[str, Any] | None, ranks: Ranks) -> None:
+    """Refuse the checkpoint at `path` if its networks were configured otherwise than in `config`; say what else is new."""
     if config is None:
         return
-    then, now = checkpoint.header(path)["config"].get("configs", {}), config["configs"]
-    for name in then.keys() & now.keys():
-        for field in _differences(then[name], now[name]):
+    then = checkpoint.header(path)["config"]
+    for name in then.get("configs", {}).keys() & config["configs"].keys():
+        for field in _differences(then["configs"][name], config["configs"][name]):
             raise TweenError(
                 f"{path} is a checkpoint of another configuration ({field}); repeat the command it was trained "
                 f"with, or give this run another name"
             )
+    kept = ("steps", "optim", "settings", "batch_size", "accumulate", "world", "precision", "ema", "seed")
+    told = _differences({name: then.get(name) for name in kept}, {name: config.get(name) for name in kept})
+    if (changed := sorted(told)) and ranks.rank == 0:
+        print(f"{path} goes on otherwise than it was trained: {', '.join(changed)}", flush=True)
 
 
 def _differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
