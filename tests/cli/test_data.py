@@ -20,7 +20,7 @@ def test_a_set_that_is_whole_and_then_not(tmp_path, capsys):
     assert main(["data", "check", "middlebury", "--path", str(tmp_path), "--all"]) == 0
     first, second, last = capsys.readouterr().out.splitlines()
     assert first == "  12 of 12 scenes"
-    assert second == "  36 of 36 files are whole (all of them opened)"
+    assert second == "  36 of 36 files are whole (opened: all)"
     assert last == f"middlebury is complete in {tmp_path}"
     (tmp_path / "other-data/Venus/frame10.png").write_bytes(b"")
     assert main(["data", "check", "middlebury", "--path", str(tmp_path)]) == 1

@@ -25,12 +25,14 @@ def texture(path: Path, shift=0, size=(64, 48)) -> Path:
     return path
 
 
-def vimeo(root: Path, train=("00001/0001", "00001/0002"), test=("00002/0003",), frames=3) -> Path:
+def vimeo(
+    root: Path, train=("00001/0001", "00001/0002"), test=("00002/0003",), frames=3, size=(448, 256)
+) -> Path:
     """Triplets or septuplets; im1 is red 10, im2 red 20 ... The published lists end in a blank line."""
     kind = {3: "tri", 7: "sep"}[frames]
     for scene in (*train, *test):
         for i in range(1, frames + 1):
-            write(root / "sequences" / scene / f"im{i}.png", (448, 256), 10 * i)
+            write(root / "sequences" / scene / f"im{i}.png", size, 10 * i)
     (root / f"{kind}_trainlist.txt").write_text("\n".join(train) + "\n\n")
     (root / f"{kind}_testlist.txt").write_text("\n".join(test) + "\n\n")
     (root / "readme.txt").write_text("Vimeo")

@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_goes_on(workers):
 
 
 def test_a_worker_that_dies_says_at_which_file():
-    batch = mix(part(Deadly(8)), batch_size=1, workers=2)
+    batch = mix(part(Deadly(8)), batch_size=1, workers=1)
     with pytest.raises(TweenError, match=r"one died while it read /data/3\.png; take") as said:
         list(map(batch, range(8)))
     assert "\n" not in str(said.value)

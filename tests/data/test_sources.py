@@ -49,7 +49,7 @@ def test_vimeo_draws_its_training_list_at_the_middle(tmp_path):
 
 
 def test_septuplets_draw_any_three_at_their_true_t(tmp_path):
-    source = train("vimeo-septuplet", vimeo(tmp_path, frames=7))
+    source = train("vimeo-septuplet", vimeo(tmp_path, frames=7, size=(64, 48)))
     seen = set()
     for seed in range(400):
         (a, b, c), t = forwards(source.draw(seed % 2, (32, 32), g(seed)), red)

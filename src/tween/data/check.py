@@ -105,21 +105,21 @@ def look(check: Check, *, every: bool = False) -> Check:
         faults = [f for f in pool.map(faulty, check.files) if f]
     if not check.files:
         return check
-    how = "all of them opened" if every else f"{len(some):,} of them opened, the others' ends seen"
+    how = "all" if len(some) == len(check.files) else f"{len(some):,} of them, the ends of the others"
     found = (
         *check.found,
-        f"{len(check.files) - len(faults):,} of {len(check.files):,} files are whole ({how})",
+        f"{len(check.files) - len(faults):,} of {len(check.files):,} files are whole (opened: {how})",
     )
     more = f" (and {len(faults) - 1:,} more)" if len(faults) > 1 else ""
     return replace(check, found=found, wrong=(*check.wrong, *(f + more for f in faults[:1])))
 
 
 def fault(file: Path, size: tuple[int, int] | None) -> str | None:
-    """What is wrong with a picture or video, as a sentence; None: nothing."""
+    """What is wrong with a picture or with the last frame of a video, as a sentence; None: nothing."""
     from tween.video.pick import pick, stamps
 
     try:
-        picture = pixels(file) if file.suffix.lower() in PICTURES else pick(file, stamps(file))[-1]
+        picture = pixels(file) if file.suffix.lower() in PICTURES else pick(file, stamps(file)[-1:])[0]
     except TweenError as error:
         return str(error)
     h, w = picture.shape[:2]

@@ -105,8 +105,14 @@ def split(root: Path, name: Literal["train", "test"]) -> Path:
 
 
 def clips(place: Path) -> list[Path]:
-    """Folders and .mp4 files two levels down: scene, clip."""
-    found = sorted(c for c in place.glob("*/*") if c.is_dir() or c.suffix == ".mp4")
+    """Folders of frames two levels down (scene, clip), and .mp4 files.
+
+    Raises:
+        TweenError: if there is none.
+    """
+    files = [c for depth in ("*", "*/*", "*/*/*") for c in place.glob(f"{depth}.mp4")]
+    full = {c.parent for c in files}
+    found = sorted([c for c in place.glob("*/*") if c.is_dir() and c not in full] + files)
     if not found:
         raise TweenError(
             f"{place} should hold clips as <scene>/<clip>/0000.png or <scene>/<clip>.mp4, but holds none; "
@@ -117,7 +123,7 @@ def clips(place: Path) -> list[Path]:
 
 def test_clips(place: Path) -> list[Path]:
     """The clips of the three types."""
-    return [clip for clip in clips(place) if clip.parent.name in KINDS]
+    return [clip for clip in clips(place) if clip.suffix == ".mp4" or clip.parent.name in KINDS]
 
 
 def pictures(clip: Path, numbers: Iterable[int]) -> list[Picture]:
