@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tyro.conf import Positional, arg
 
 from tween import api
-from tween.core import TweenError, exact
+from tween.core import Filler, TweenError, exact
 from tween.infer import pipeline, preflight
 from tween.infer.fill import Note
 from tween.video.read import probe
@@ -37,7 +37,7 @@ class Options:
     input_rate: Annotated[str | None, arg(metavar="RATE")] = None
     """Frames a second of an image sequence, which has none of its own. Default: 25."""
     model: Annotated[str | None, arg(metavar="NAME")] = None
-    """One of `tween models`. Default: the first of them."""
+    """One of `tween models`, a run (NAME, or NAME_best) or a checkpoint. Default: the first of `tween models`."""
     device: str = "auto"
     """cpu, cuda, cuda:1; auto takes a GPU where there is one."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -90,11 +90,24 @@ def main(argv: list[str]) -> int:
         raise TweenError("expected where to write, but got no output; pass -o OUT, or --dry-run only to look")
     device = api.pick_device(options.device)
     filler, fallbacks = api.open_model(
-        options.model, device=device, precision=options.precision, scale=options.scale
+        trained(options, device), device=device, precision=options.precision, scale=options.scale
     )
     if options.dry_run:
         return _look(wish, info, filler, device, options.json, console)
     return _make(options, wish, info, filler, device, fallbacks, console)
+
+
+def trained(options: Options, device: str) -> str | Filler | None:
+    """The model that was asked for by name, or ready where it is a run's; with a run there is nothing to step down to."""
+    from tween.zoo import ZOO
+
+    if options.model is None or options.model in ZOO:
+        return options.model
+    from tween.evaluate.models import find, ready
+
+    if find(options.model) is None:
+        return options.model
+    return ready(options.model, device=device, precision=options.precision, scale=options.scale)
 
 
 def seconds(text: str | None, what: str):
