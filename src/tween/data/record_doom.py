@@ -8,6 +8,7 @@ most; Doom shifts the picture for that). Nothing is opened or shot.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -231,10 +232,25 @@ def _start(vizdoom: Any, config: Doom, ini: Path) -> Any:
     game.set_episode_timeout(0)
     game.add_game_args("-nomonsters +movebob 0 +con_midtime 0")
     try:
-        game.init()
+        with _untrimmed():
+            game.init()
     except Exception as error:  # of several types, which differ between versions
         raise TweenError(f"ViZDoom should start, but did not ({error}); reinstall it with pip") from error
     return game
+
+
+@contextmanager
+def _untrimmed() -> Iterator[None]:
+    """Processes started within give no memory back. Having changed maps, ViZDoom 1.3.2 reads freed memory as it exits,
+    and where that is gone it crashes: late enough to do no harm, but with a log and a lot of text."""
+    before = os.environ.get("MALLOC_TRIM_THRESHOLD_")
+    os.environ["MALLOC_TRIM_THRESHOLD_"] = str(2**60)
+    try:
+        yield
+    finally:
+        os.environ.pop("MALLOC_TRIM_THRESHOLD_")
+        if before is not None:
+            os.environ["MALLOC_TRIM_THRESHOLD_"] = before
 
 
 def _check(config: Doom, count: int, vizdoom: Any) -> None:
