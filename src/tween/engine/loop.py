@@ -180,7 +180,7 @@ def late(run: Run, state: State, deadline: float, ranks: Ranks) -> bool:
 
 
 def compare(path: Path, config: dict[str, Any] | None, ranks: Ranks) -> None:
-    """Refuse the checkpoint at `path` if its networks were configured otherwise than in `config`; tell other changes."""
+    """Refuse the checkpoint at `path` if its networks were configured otherwise than in `config`; tell others."""
     if config is None:
         return
     then = checkpoint.header(path)["config"]
