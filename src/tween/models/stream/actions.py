@@ -46,9 +46,9 @@ def join(first: Actions, then: Actions) -> Actions:
     return Actions(torch.cat((first.keys, then.keys), 1), torch.cat((first.mouse, then.mouse), 1))
 
 
-def held(actions: Actions, frames: int) -> Actions:
-    """`actions` of one frame held for `frames` frames."""
-    return Actions(actions.keys.expand(-1, frames, -1), actions.mouse.expand(-1, frames, -1))
+def hold(action: Actions, frames: int) -> Actions:
+    """`action` of one frame, held for `frames` frames."""
+    return Actions(action.keys.expand(-1, frames, -1), action.mouse.expand(-1, frames, -1))
 
 
 def heard_by(latents: range, actions: Actions, first: int = 0) -> Actions:
@@ -164,15 +164,18 @@ TEMPLERUN = Mode(
 
 
 def read(letters: str, mode: Mode) -> Actions:
-    """What `letters` held together mean (`WL` in `UNIVERSAL`: forward and look right), as one action, `1 1 k`.
+    """What `letters` held together mean, as one action, `1 1 k`; `WL` in `UNIVERSAL`: forward and look right.
+
+    No letter is Q.
 
     Raises:
         TweenError: at a letter that the mode does not know.
     """
     keys, mouse = torch.zeros(1, 1, len(mode.keys)), torch.zeros(1, 1, 2)
-    for letter in letters.strip().upper():
+    for letter in letters.strip().upper() or "Q":
         if letter not in mode.letters:
-X
+            known = "".join(sorted(mode.letters))
+            raise TweenError(f"actions are letters of {known}, but got {letter!r} in {letters!r}")
         names, turn = mode.letters[letter]
         for name in names:
             keys[..., mode.keys.index(name)] = 1
