@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -257,10 +258,10 @@ def _check(config: Doom, count: int, vizdoom: Any) -> None:
     """Say in a sentence what of it cannot be recorded."""
     if count < 1:
         raise TweenError("at least 1 episode and 1 worker are needed, but one of them is 0; ask for more")
-    if config.frames < 2:
+    if not isfinite(config.seconds) or config.frames < 2:
         raise TweenError(
             f"an episode should have 2 frames or more at {float(RATE)} a second, but {config.seconds} s "
-            f"give {max(config.frames, 0)}; ask for more seconds"
+            f"have not; ask for other seconds"
         )
     _resolution(vizdoom, config.size)
     for what, asked, there in (("map", config.maps, wad.maps(_wad())), ("kind", config.kinds, tuple(KINDS))):
