@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from bench import report
+from tests.data import layouts
+from tween.cli import ablate, search, train
 from tween.cli.main import COMMANDS, main
-from tween.cli.train import parser
 from tween.zoo import ZOO
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,12 @@ def blocks(language: str) -> list[str]:
 
 LINES = [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
 TWEEN = [line[1:] for line in LINES if line[0] == "tween"]
-TRAIN = [line for line in TWEEN if line[0] == "train"]
+LONG = {
+    "train": train,
+    "ablate": ablate,
+    "search": search,
+}  # understood here, run in tests/docs and tests/cli
+QUICK = {"bench": ["--sizes", "64x64", "--runs", "1"]}
 
 
 def begin(source: Path, target: Path, seconds: float) -> None:
@@ -42,12 +48,15 @@ def begin(source: Path, target: Path, seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def folder(shared, tmp_path_factory):
-    """A phone's clip, a GIF, numbered stills and triplets, as the README's commands name them."""
+    """A phone's clip, a GIF, numbered stills, triplets and test sets, as the README's commands name them."""
     folder = tmp_path_factory.mktemp("readme")
     begin(shared / "videos" / "short_36frames_320x240_audio.mp4", folder / "phone.mp4", seconds=0.7)
     shutil.copy(shared / "videos" / "gif_newtonscradle.gif", folder / "loop.gif")
-    scene = next(path for path in sorted((shared / "val" / "davis30").iterdir()) if path.is_dir())
-    shutil.copytree(scene, folder / "triplets" / scene.name)
+    scene, other = [path for path in sorted((shared / "val" / "davis30").iterdir()) if path.is_dir()][:2]
+    for each in (scene, other):
+        shutil.copytree(each, folder / "triplets" / each.name)
+    layouts.ucf101(folder / "UCF101")
+    layouts.snu_film(folder / "SNU-FILM")
     (folder / "stills").mkdir()
     for number in (1, 2, 3):
         still = Image.open(scene / f"im{number}.webp").convert("RGB")
@@ -60,9 +69,9 @@ def folder(shared, tmp_path_factory):
 def test_every_command_works_in_the_order_it_is_read(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     for line in TWEEN:
-        if line[0] == "train" or "--help" in line:
+        if line[0] in LONG or "--help" in line:
             continue
-        code = main(line)
+        code = main([*line, *QUICK.get(line[0], ())])
         said = capsys.readouterr()
         assert code == 0, f"tween {shlex.join(line)}\n{said.out}{said.err}"
         if "-o" in line:
@@ -70,10 +79,12 @@ def test_every_command_works_in_the_order_it_is_read(folder, monkeypatch, capsys
             assert min((path.stat().st_size for path in made), default=0) > 1000
 
 
-def test_the_training_command_is_understood():
-    assert TRAIN
-    for line in TRAIN:
-        parser().parse_args(line[1:])
+@pytest.mark.parametrize("command", LONG)
+def test_long_commands_are_understood(command):
+    lines = [line for line in TWEEN if line[0] == command]
+    assert lines
+    for line in lines:
+        LONG[command].parser().parse_args(line[1:])
 
 
 def test_every_command_is_shown():
