@@ -1,1 +1,1 @@
-"""Floor 2: networks that losses and metrics share."""
+"""Floor 2: networks that losses and metrics, or several families, share."""

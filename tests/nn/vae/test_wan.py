@@ -22,8 +22,10 @@ H, W, N = 16, 24, 6
 @cache
 def vae(config=TINY, dtype=torch.float32):
     torch.manual_seed(0)
-    net = WanVAE(config).eval().requires_grad_(False).to(dtype)
-    net.mean.normal_()
+    net = WanVAE(config).eval().requires_grad_(False)
+    for p in net.parameters():  # residual branches begin at zero
+        p += 0.1 * torch.randn_like(p)
+    net.to(dtype).mean.normal_()
     net.std.uniform_(0.5, 2)
     return net
 

@@ -61,7 +61,10 @@ class Norm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(c))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.movedim(2, -1), self.gamma.shape, self.gamma, 1e-12).movedim(-1, 2)
+        gamma = self.gamma.to(
+            x.dtype
+        )  # which autocast leaves alone; of two types, the fused kernel is not taken
+        return F.rms_norm(x.movedim(2, -1), gamma.shape, gamma, 1e-12).movedim(-1, 2)
 
 
 class Residual(nn.Module):

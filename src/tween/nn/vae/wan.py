@@ -27,6 +27,7 @@ class WanVAE(nn.Module):
         super().__init__()
         self.config = config
         self.encoder, self.decoder = encoder(config), decoder(config)
+        begin(self)
         self.register_buffer("mean", torch.zeros(config.latent))
         self.register_buffer("std", torch.ones(config.latent))
         self.to(memory_format=torch.channels_last)
@@ -112,6 +113,18 @@ class WanVAE(nn.Module):
                 f"a cache goes on with clips of its own batch and size, but got {tuple(x.shape)} for another; begin "
                 f"without a cache"
             )
+
+
+def begin(net: WanVAE) -> None:
+    """Weights to train from: every residual branch adds nothing yet, and latents do not drown in their noise."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+            nn.init.zeros_(module.bias)
+    for module in net.modules():
+        if isinstance(module, Residual | Attention):
+            nn.init.zeros_((module.conv2 if isinstance(module, Residual) else module.proj).weight)
+    nn.init.constant_(net.encoder[-1].bias[net.config.latent :], -6.0)
 
 
 def channels_last(x: Tensor) -> Tensor:
