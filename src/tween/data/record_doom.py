@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
+from math import hypot, isfinite
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -27,7 +27,7 @@ from tween.core import TweenError
 from tween.data import wad
 from tween.data.episodes import DEGREES, Episodes, write
 from tween.data.wander import KINDS, Hold, following
-from tween.video.bulk import halve
+from tween.video.bulk import shrink
 
 TICS = 2
 RATE = Fraction(35, TICS)  # frames per second
@@ -135,20 +135,20 @@ def play(game: Any, config: Doom, number: int, reel: Reel) -> dict[str, Any]:
     game.set_doom_map(name)
     game.set_seed(int(rng.integers(2**31)))
     room = wad.starts(_wad(), name)
-    hold, cut, lives = Hold(), True, 0
+    hold, lives, x, y = Hold(), 0, 0.0, 0.0
     for i in range(len(reel.frames)):
-        if cut and (i == 0 or game.is_episode_finished()):
+        if born := not i or game.is_episode_finished():
             _enter(game, room, rng)
             lives += 1
         state = game.get_state()
-        reel.frames[i] = halve(state.screen_buffer[None])[0]
-        reel.pose[i], reel.cuts[i] = state.game_variables, cut
-        reel.pose[i, 4] *= -1
+        now_x, now_y, z, yaw, down = state.game_variables.tolist()
+        cut, x, y = born or hypot(now_x - x, now_y - y) > LEAP, now_x, now_y
+        reel.frames[i] = shrink(state.screen_buffer, config.size[1])
+        reel.pose[i], reel.cuts[i] = (x, y, z, yaw, -down), cut
         hold = following(hold, kind, view=_view(state.depth_buffer), blocked=_blocked(reel, i), rng=rng)
-        pitch = float(reel.pose[i, 4])
-        reel.keys[i], reel.mouse[i] = hold.keys, hold.mouse(pitch)
-        game.make_action(_buttons(reel.keys[i], reel.mouse[i], pitch), TICS)
-        cut = game.is_episode_finished() or _leapt(game, reel.pose[i])
+        mouse = hold.mouse(-down)
+        reel.keys[i], reel.mouse[i] = hold.keys, mouse
+        game.make_action(_buttons(hold.keys, mouse, -down), TICS)
     about = {"world": "doom", "map": name, "kind": kind, "seed": config.seed, "number": number}
     return about | {"lives": lives, "rate": str(RATE), "size": config.size, "degrees": DEGREES}
 
@@ -166,28 +166,25 @@ def _enter(game: Any, room: np.ndarray, rng: np.random.Generator) -> None:
 
 def _blocked(reel: Reel, i: int) -> bool:
     """Whether the keys have been pressed for some frames and led nowhere."""
-    begin = i - STUCK
-    if begin < 0 or reel.cuts[begin + 1 : i + 1].any() or not reel.keys[begin:i].any(1).all():
+    begin = max(i - STUCK, 0)
+    if i < STUCK or not reel.keys[begin:i].any(1).all() or reel.cuts[begin + 1 : i + 1].any():
         return False
-    return float(np.hypot(*(reel.pose[i, :2] - reel.pose[begin, :2]))) < STUCK
+    return hypot(*(reel.pose[i, :2] - reel.pose[begin, :2]).tolist()) < STUCK
 
 
 def _view(depth: np.ndarray) -> tuple[float, float, float]:
     """Map units to what is level with the eyes: left, ahead, right."""
-    line = depth[depth.shape[0] // 2].reshape(4, -1).mean(1) * NEAR
-    return float(line[0]), float(line[1:3].min()), float(line[3])
+    line = depth[depth.shape[0] // 2]
+    left, *ahead, right = line[
+        line.shape[0] // 8 :: line.shape[0] // 4
+    ].tolist()  # of each quarter, the middle
+    return NEAR * left, NEAR * min(ahead), NEAR * right
 
 
-def _leapt(game: Any, pose: np.ndarray) -> bool:
-    now = game.get_state().game_variables
-    return float(np.hypot(*(now[:2] - pose[:2]))) > LEAP
-
-
-def _buttons(keys: np.ndarray, mouse: np.ndarray, pitch: float) -> list[float]:
+def _buttons(keys: tuple[int, ...], mouse: tuple[float, float], pitch: float) -> list[float]:
     """As the engine takes them; it turns by as much in every tic."""
-    forward, back, left, right = map(float, keys)
-    up = float(np.clip(pitch + DEGREES * mouse[0], -LIMIT, LIMIT)) - pitch
-    return [forward, back, left, right, DEGREES * float(mouse[1]) / TICS, up / TICS]
+    up = min(max(pitch + DEGREES * mouse[0], -LIMIT), LIMIT) - pitch
+    return [*map(float, keys), DEGREES * mouse[1] / TICS, up / TICS]
 
 
 @contextmanager
