@@ -163,9 +163,11 @@ def test_what_is_not_yet_there_is_not_there():
     later = [c for _, _, right in rows() if "not yet" in right for c in ours(right)]
     assert later
     for line in later:
-        if line.split()[0] in COMMANDS:
+        if line.split()[0] in ("train", "eval"):
             with pytest.raises(SystemExit, match="2"):
                 main(shlex.split(line))
+        else:  # not run: it might open a page and stay
+            assert line.split()[0] not in COMMANDS, f"tween {line} is there: its row can lose the 'not yet'"
 
 
 def test_the_plans_flags_are_ours():

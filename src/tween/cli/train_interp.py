@@ -302,5 +302,5 @@ def show(run: Any) -> int:
         "largest batch that fits": size + (f" ({how})" if done.largest else ""),
     }
     for name, line in lines.items():
-        print(f"{name:>24}: {line}")
+        _say(f"{name:>24}: {line}")
     return 0
