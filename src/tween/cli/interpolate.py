@@ -98,7 +98,7 @@ def main(argv: list[str]) -> int:
 
 
 def trained(options: Options, device: str) -> str | Filler | None:
-    """The name of the model that was asked for, or what a run left, ready: with that there is nothing to step down to."""
+    """The name of the model that was asked for, or what a run left, which has nothing to step down to."""
     from tween.zoo import ZOO
 
     if options.model is None or options.model in ZOO:
