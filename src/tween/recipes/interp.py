@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,7 +22,7 @@ from tween.engine import distributed
 from tween.engine.optim import Optim
 from tween.engine.run import Run
 from tween.evaluate import choose, middle_frames
-from tween.models.interp.fast import FastConfig, FastNet, motion_size
+from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.task import InterpTask
 from tween.video.bulk import pack
@@ -108,10 +107,10 @@ def fast(
 
 def _check(crop: tuple[int, int], shrink: float, drawn: int, batch_size: int) -> None:
     if shrink < 1:
-        raise TweenError(f"shrink should be 1 or more, but got {shrink}; 1 estimates motion on crops as they are")
-    if (
-        tuple(crop) != motion_size(*crop, math.inf) or min(crop) < 64
-    ):  # the pyramid of the loss needs over 32 px
+        raise TweenError(
+            f"shrink should be 1 or more, but got {shrink}; 1 estimates motion on crops as they are"
+        )
+    if any(side % 32 for side in crop) or min(crop) < 64:  # the pyramid of the loss needs over 32 px
         raise TweenError(f"crop should be multiples of 32 from 64 on, but got {tuple(crop)}")
     if batch_size > 0 and not 0 <= drawn < batch_size:
         raise TweenError(

@@ -28,7 +28,7 @@ TOY_FAST = FastConfig(
     hidden=(8, 8),
     depth=(1, 1, 1),
     synthesis=8,
-    area=96 * 128,
+    area=64 * 96,
     block=BlockConfig(headdim=16, d_state=8, chunk=16),
 )
 

@@ -21,6 +21,8 @@ from tween.models.interp.config import BlockConfig
 from tween.models.interp.match import Motion, global_match, motion_at, mutual
 from tween.ops.warp import backward_warp, resize_flow
 
+ENLARGED = 4.0  # small frames are matched better on larger copies (LOG.md), thumbnails are not worth it
+
 
 @dataclass(frozen=True, kw_only=True)
 class FastConfig:
@@ -32,7 +34,7 @@ class FastConfig:
         refine: of the refiners at 1/16, 1/8, 1/4, and `depth`, their convolutions.
         hidden: of the state handed to 1/8 and to 1/4.
         synthesis: at 1/2.
-        area: largest picture, in pixels, that motion is estimated at; larger frames are shrunk for it.
+        area: of the picture, in pixels, that motion is estimated at; frames are shrunk or enlarged for it.
     """
 
     pyramid: tuple[int, int, int, int] = (32, 64, 96, 96)
@@ -48,7 +50,7 @@ class FastConfig:
 
 class Features(NamedTuple):
     """One frame: `b c h w` at 1/4, 1/8, 1/16 and 1/32 of the size motion is estimated at, and `finest`, at 1/4 of the
-    frame's own size, which may be larger."""
+    frame's own size."""
 
     quarter: Tensor
     eighth: Tensor
@@ -93,7 +95,7 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def shrink(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear with a low-pass, to the smaller `size` (h, w)."""
+    """Bilinear to `size` (h, w), with a low-pass where that is smaller."""
     return (
         x
         if tuple(x.shape[-2:]) == tuple(size)
@@ -114,9 +116,10 @@ def rescale_flow(flow: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def motion_size(h: int, w: int, area: float) -> tuple[int, int]:
-    """Size (h, w), multiples of 32, at which motion of a frame of `h` x `w` is estimated: about `area` at most."""
-    shrink = min(1.0, math.sqrt(area / (h * w)))
-    return tuple(32 * math.ceil(side * shrink / 32 - 1e-6) for side in (h, w))
+    """Size (h, w), multiples of 32, at which motion of a frame of `h` x `w` is estimated: about `area`, whether the
+    frame is larger or smaller, but never more than `ENLARGED` times its sides."""
+    scale = min(ENLARGED, math.sqrt(area / (h * w)))
+    return tuple(32 * math.ceil(side * scale / 32 - 1e-6) for side in (h, w))
 
 
 class Pyramid(nn.Module):
