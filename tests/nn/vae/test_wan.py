@@ -159,9 +159,18 @@ def test_frames_are_in_range_and_any_precision_is_taken():
     assert net.encode(frames_of(2))[0].dtype == torch.bfloat16
 
 
+def remembered(net, h, w):
+    """Bytes of the caches that decoding and encoding leave."""
+    latent = torch.empty(1, 1, 16, h // 8, w // 8, device="meta")
+    frame = torch.empty(1, 1, 3, h, w, device="meta")
+    return cache_bytes(net.decode(latent)[1]), cache_bytes(net.encode(frame)[1])
+
+
 def test_sizes():
     with torch.device("meta"):
-        wan, small = WanVAE(WAN), WanVAE(SMALL)
+        wan, small = WanVAE(WAN).bfloat16(), WanVAE(SMALL).bfloat16()
+    assert remembered(wan, 352, 640) == (1_065_349_120, 632_586_240)
+    assert remembered(small, 120, 160) == (4_512_000, 1_632_000)
     assert sum(p.numel() for p in wan.parameters()) == 126_892_531
     assert sum(p.numel() for p in small.parameters()) == 3_273_052
     assert (WAN.frames, WAN.pixels) == (SMALL.frames, SMALL.pixels) == (4, 8)
@@ -197,6 +206,8 @@ def test_a_cache_of_another_clip(config):
     left = net.decode(latents_of(1, config))[1]
     with pytest.raises(TweenError, match="begin without a cache"):
         net.decode(latents_of(1, config, b=1), left)
+    with pytest.raises(TweenError, match="half of the autoencoder"):
+        net.decode(latents_of(1, config), net.encode(frames_of(1, config))[1])
     left = net.encode(frames_of(1, config))[1]
     net.encode(frames_of(2, config)[:, 1:], left)
     with pytest.raises(TweenError, match="begin without a cache"):

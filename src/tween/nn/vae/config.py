@@ -48,7 +48,14 @@ class WanConfig:
 
 
 WAN = WanConfig()
-"""Wan 2.1: 126,892,531 parameters. Its weights are not ours to ship: see `tween.nn.vae.convert`."""
+"""Wan 2.1: 126,892,531 parameters. Its weights are not ours to ship: see `tween.nn.vae.convert`.
+
+A decoded frame of 640x352 is 1.9 TFLOP; a session remembers 1.07 GB to decode and 0.63 GB to encode, in bf16.
+"""
 
 SMALL = WanConfig(width=16, decoder_width=24, multipliers=(1, 2, 4), blocks=1, time=(True, True), patch=2)
-"""Ours, for small worlds: 3,273,052 parameters. No layer runs at full size, where Wan's decoder spends most time."""
+"""Ours, for small worlds: 3,273,052 parameters. No layer runs at full size, where Wan's decoder spends most time.
+
+A decoded frame of 160x120 is 1.5 GFLOP: 25 ms of one core of a 2-core CPU in fp32, 10 ms in bf16; a session remembers
+4.5 MB to decode and 1.6 MB to encode, in bf16.
+"""

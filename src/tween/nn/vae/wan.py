@@ -104,14 +104,14 @@ class WanVAE(nn.Module):
         self._check_cache(latents, cache, 1)
 
     def _check_cache(self, x: Tensor, cache: Cache | None, patch: int) -> None:
-        """The first causal layer's past must be of the same batch and size."""
+        """The first causal layer's past must be of such pictures as `x`."""
         if cache is None:
             return
-        past, (b, _, _, h, w) = tensors(cache)[0], x.shape
-        if (past.shape[1], *past.shape[3:]) != (b, h // patch, w // patch):
+        b, _, c, h, w = x.shape
+        if tuple(tensors(cache)[0].shape[1:]) != (b, c * patch**2, h // patch, w // patch):
             raise TweenError(
-                f"a cache goes on with clips of its own batch and size, but got {tuple(x.shape)} for another; begin "
-                f"without a cache"
+                f"a cache goes on with the batch, the size and the half of the autoencoder that it came from, but got "
+                f"{tuple(x.shape)} for another; begin without a cache"
             )
 
 
