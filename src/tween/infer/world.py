@@ -69,6 +69,4 @@ class World:
     def open(self, image: Tensor | None = None, seed: int = 0) -> Session:
         """A session that begins with `image`, `3 h w` of the world's size; None: one of its own, by the seed."""
         image = self.pictures[seed % len(self.pictures)] if image is None else image
-        return session.open(
-            self.filler, image, seed, rate=self.rate, device=self.device, dtype=self.dtype
-        )
+        return session.open(self.filler, image, seed, rate=self.rate, device=self.device, dtype=self.dtype)

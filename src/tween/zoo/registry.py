@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class Entry:
         sha256: of that file.
         card: below cards/; None where there are no weights.
         params: number of weights.
+        kind: what it is for: `interp` fills between frames, a `world` is walked in and is opened by `zoo.worlds`.
     """
 
     build: Build
@@ -36,6 +37,7 @@ class Entry:
     sha256: str | None = None
     card: str | None = None
     params: int = 0
+    kind: Literal["interp", "world"] = "interp"
 
 
 def _blend(*_: Any) -> Filler[Any]:

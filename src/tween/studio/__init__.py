@@ -1,0 +1,1 @@
+"""The server and page of `tween play`. Sees zoo, infer, video and core; trains nothing."""

@@ -1,0 +1,157 @@
+"""Worlds in one file each: network, autoencoder, how it is played and what it can begin with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tween.core import TweenError
+from tween.infer.world import World
+from tween.models.stream.actions import GTA_DRIVE, TEMPLERUN, UNIVERSAL, Actions, Mode, read
+from tween.models.stream.config import StreamConfig
+from tween.models.stream.filler import StreamFiller
+from tween.models.stream.net.net import StreamNet
+from tween.models.stream.sampling import Sampling
+from tween.nn.vae import WanConfig, WanVAE
+from tween.zoo.load import WEIGHTS, place
+from tween.zoo.registry import ZOO
+
+FORMAT = "1"
+MODES = {"universal": UNIVERSAL, "gta_drive": GTA_DRIVE, "templerun": TEMPLERUN}
+Open = Callable[[str], World]
+
+
+def worlds() -> Mapping[str, Open]:
+    """The released worlds: name -> how to open it on a device."""
+    files = {name: entry.file for name, entry in ZOO.items() if entry.kind == "world"}
+    return {name: partial(load_world, WEIGHTS / file) for name, file in files.items()}
+
+
+def open_world(wanted: str | None, device: str = "auto", known: Mapping[str, Open] | None = None) -> World:
+    """The world called `wanted`, or the one in that file; None: the first that is released.
+
+    Raises:
+        TweenError: if there is none.
+    """
+    known = worlds() if known is None else known
+    name = wanted or next(iter(known), None)
+    if name in known:
+        return known[name](device)
+    if name is not None and Path(name).is_file():
+        return load_world(Path(name), device)
+    there = f"there is no world {name!r}; " if name else ""
+    have = f"the released ones are {', '.join(known)}" if known else "no world is released yet"
+    raise TweenError(f"{there}{have}; pass --world FILE, a checkpoint (.safetensors) of a world of your own")
+
+
+def save_world(
+    path: str | Path,
+    net: StreamNet,
+    vae: WanVAE,
+    sampling: Sampling,
+    *,
+    name: str,
+    rate: Fraction,
+    pictures: Sequence[Tensor],
+) -> None:
+    """Keep a world in one file, as it is in memory: halve it before if it is to be small.
+
+    Args:
+        rate: frames a second.
+        pictures: at least one to begin with, `3 h w` in [0, 1], all of one size, which becomes the world's.
+    """
+    tensors = {f"net.{k}": v for k, v in net.state_dict().items()}
+    tensors |= {f"vae.{k}": v for k, v in vae.state_dict().items()}
+    tensors |= {f"picture.{i}": (x * 255).round().byte() for i, x in enumerate(pictures)}
+    mode = next(key for key, mode in MODES.items() if mode == net.config.mode)
+    about = {"name": name, "rate": str(rate), "mode": mode, "pictures": len(pictures)}
+    about |= {"net": plain(net.config), "vae": plain(vae.config), "sampling": plain(sampling)}
+    save_file(
+        {k: v.contiguous() for k, v in tensors.items()},
+        path,
+        {"tween-world": FORMAT, "about": json.dumps(about)},
+    )
+
+
+def load_world(path: Path, device: str = "auto") -> World:
+    """The world of a file, on `device` in half precision on CUDA, in fp32 elsewhere.
+
+    Raises:
+        TweenError: if it holds none, or one of another version.
+    """
+    where = place(device)
+    dtype = torch.float16 if where.type == "cuda" else torch.float32
+    try:
+        with safe_open(path, "pt") as file:
+            said = file.metadata() or {}
+            if said.get("tween-world") != FORMAT:
+                raise TweenError(
+                    f"expected a world, but {path} holds something else; `tween models` lists what there is"
+                )
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
+        about = json.loads(said["about"])
+        mode = MODES[about["mode"]]
+        net = StreamNet(revived(StreamConfig, about["net"] | {"mode": mode}))
+        vae = WanVAE(revived(WanConfig, about["vae"]))
+        sampling = revived(Sampling, about["sampling"])
+        net.load_state_dict(below("net.", tensors))
+        vae.load_state_dict(below("vae.", tensors))
+        pictures = [tensors[f"picture.{i}"].float() / 255 for i in range(about["pictures"])]
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TweenError(
+            f"expected a world, but {path} cannot be read as one ({reason}); pass the .safetensors of one"
+        ) from None
+    return World(
+        name=about["name"],
+        filler=StreamFiller(
+            net.to(where, dtype), vae.to(where, dtype).eval(), sampling, side=vae.config.pixels
+        ),
+        mode=mode,
+        actions=Actions,
+        read=partial(read, mode=mode),
+        rate=Fraction(about["rate"]),
+        size=tuple(pictures[0].shape[-2:]),
+        block=net.config.rule.block,
+        pictures=pictures,
+        device=where,
+        dtype=dtype,
+    )
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of one part, by their own names."""
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A config as JSON holds it; its mode, which has a name, is left out."""
+    fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    return {
+        key: plain(value) if dataclasses.is_dataclass(value) else value
+        for key, value in fields.items()
+        if not isinstance(value, Mode)
+    }
+
+
+def revived(kind: type, fields: Mapping[str, Any]) -> Any:
+    """The config that `plain` wrote down."""
+    hints = get_type_hints(kind)
+
+    def value(key: str, x: Any) -> Any:
+        if dataclasses.is_dataclass(hints[key]) and isinstance(x, dict):
+            return revived(hints[key], x)
+        return tuple(x) if isinstance(x, list) else x
+
+    return kind(**{key: value(key, x) for key, x in fields.items()})
