@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from math import hypot, isfinite
@@ -192,8 +192,7 @@ def _games(config: Doom, count: int) -> Iterator[SimpleQueue]:
     """`count` running engines, of which a thread takes one and puts it back."""
     vizdoom = _vizdoom()
     _check(config, count, vizdoom)
-    litter = Path("_vizdoom")  # the engine makes this folder wherever it is started, and leaves it empty
-    ours, started = not litter.exists(), []
+    started: list[Any] = []
     folder = Path(tempfile.mkdtemp(prefix="tween-doom-"))
     try:
         for number in range(count):
@@ -206,8 +205,10 @@ def _games(config: Doom, count: int) -> Iterator[SimpleQueue]:
         for game in started:
             game.close()
         shutil.rmtree(folder, ignore_errors=True)
-        if ours and litter.is_dir() and not any(litter.iterdir()):
-            litter.rmdir()
+        with suppress(OSError):  # not there, or with something in it
+            Path(
+                "_vizdoom"
+            ).rmdir()  # the engine makes this folder wherever it is started, and leaves it empty
 
 
 def _start(vizdoom: Any, config: Doom, ini: Path) -> Any:
