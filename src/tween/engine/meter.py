@@ -28,7 +28,7 @@ class Meter:
     """
 
     def __init__(self, patience: int = 20) -> None:
-        self.kept: dict[str, list[Tensor]] = defaultdict(list)
+        self.kept: dict[str, list[tuple[int, Tensor]]] = defaultdict(list)  # step, value
         self.patience, self.streak = patience, 0
         self.broken: Broken | None = None
         self.steps = self.skipped = 0
@@ -41,9 +41,9 @@ class Meter:
         return self.samples / self.seconds if self.seconds else 0.0
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """Take in one step."""
+        """Take in one step; a turn that it did not take brings no values."""
         for name, value in values.items():
-            self.kept[name].append(value)
+            self.kept[name].append((self.steps, value))
         self.steps += 1
 
     def read(self, samples: int) -> dict[str, float]:
@@ -52,9 +52,15 @@ class Meter:
         Args:
             samples: in one step.
         """
-        values = {name: torch.stack([v.float() for v in kept]).tolist() for name, kept in self.kept.items()}
+        values = {
+            name: torch.stack([v.float() for _, v in kept]).tolist() for name, kept in self.kept.items()
+        }
         out = {name: total(name, numbers) for name, numbers in values.items()}
-        self._watch(values)
+        rows: list[dict[str, float]] = [{} for _ in range(self.steps)]
+        for name, kept in self.kept.items():
+            for (step, _), number in zip(kept, values[name], strict=True):
+                rows[step][name] = number
+        self._watch(rows)
         self.skipped += int(sum(number for name, number in out.items() if is_count(name)))
         now, done = time.monotonic(), samples * self.steps
         speed = done / max(now - self.since, 1e-9)
@@ -62,14 +68,14 @@ class Meter:
         self.kept, self.steps, self.since = defaultdict(list), 0, now
         return out | {"samples_per_s": speed}
 
-    def _watch(self, values: dict[str, list[float]]) -> None:
-        for i in range(self.steps):
-            skipped = any(numbers[i] for name, numbers in values.items() if is_count(name))
+    def _watch(self, rows: list[dict[str, float]]) -> None:
+        for i, row in enumerate(rows):
+            skipped = any(number for name, number in row.items() if is_count(name))
             self.streak = self.streak + 1 if skipped else 0
             if self.streak == 1:
-                self._names = [n for n, numbers in values.items() if not math.isfinite(numbers[i])]
+                self._names = [name for name, number in row.items() if not math.isfinite(number)]
             if self.streak >= self.patience and self.broken is None:
-                self.broken = Broken(self.steps - i + self.patience - 1, self._names)
+                self.broken = Broken(len(rows) - i + self.patience - 1, self._names)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
