@@ -205,10 +205,8 @@ def _games(config: Doom, count: int) -> Iterator[SimpleQueue]:
         for game in started:
             game.close()
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # not there, or with something in it
-            Path(
-                "_vizdoom"
-            ).rmdir()  # the engine makes this folder wherever it is started, and leaves it empty
+        with suppress(OSError):  # the engine makes this folder wherever it is started, and leaves it empty
+            Path("_vizdoom").rmdir()
 
 
 def _start(vizdoom: Any, config: Doom, ini: Path) -> Any:
