@@ -17,11 +17,11 @@ CONFIG = StreamConfig(
     channels=4,
     patch=2,
     width=64,
-    layers=3,
+    layers=2,
     heads=2,
     ffn=128,
-    rule=Rule(block=3, window=6),
-    action=ActionConfig(layers=2, width=32, heads=2, embed=8, modulate=True),
+    rule=Rule(block=1, window=3),
+    action=ActionConfig(layers=1, width=32, heads=2, embed=8, modulate=True),
 )
 
 

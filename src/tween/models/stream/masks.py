@@ -71,6 +71,7 @@ def sees(query: Labels, key: Labels, rule: Rule) -> Tensor:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # kept for passes with gradients, too
 def whole(latents: int, rule: Rule, device: torch.device, *, taught: bool = False) -> Sight:
     """The sight of a pass over the first `latents` of a stream; `taught`: clean ones, then noisy ones."""
     blocks = -(-latents // rule.block)
@@ -104,6 +105,7 @@ def streamed(start: int, rule: Rule, device: torch.device) -> Sight:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _streamed(start: int, rule: Rule, device: torch.device) -> Sight:
     end = start + rule.block
     latents = seen(start // rule.block, size=rule.block, window=rule.window, sink=rule.sink)

@@ -73,6 +73,7 @@ def rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def lens(sight: Sight, rule: Rule, size: int, grid: tuple[int, int]) -> Lens:
     """Tokens on `grid` that see one another; `size` is the width of a head."""
     s = grid[0] * grid[1]
@@ -81,6 +82,7 @@ def lens(sight: Sight, rule: Rule, size: int, grid: tuple[int, int]) -> Lens:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def time_lens(sight: Sight, rule: Rule, size: int, tokens: int = 1) -> Lens:
     """`tokens` tokens a latent, which see one key a latent, at places in time only."""
     return Lens(sight, angles(sight.asks, size), angles(sight.shows, size), table(sight, rule, tokens, 1))

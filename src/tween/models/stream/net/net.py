@@ -67,7 +67,7 @@ class StreamNet(nn.Module):
             latents: `b n c h w`: from the beginning of a stream, or with a cache the next block.
             level: `b n`, the share of noise in each latent, 0 to 1.
             actions: of the frames of `latents`.
-            image: latent 0 of the seed picture, `b c h w`; None: the network thinks of one.
+            image: latent 0 of the seed picture, `b c h w`; where it is all zeros, or None, the network thinks of one.
             context: tokens of the seed picture `b m config.context`; None: none, or those kept in the cache.
             clean: teacher forcing: what the latents were before noise; each block sees the earlier blocks of these.
             clean_level: `b n`, share of noise in `clean`; None: 0.
@@ -139,7 +139,8 @@ class StreamNet(nn.Module):
         b, n, c, h, w = latents.shape
         given = latents.new_zeros(b, n, MARKS + c, h, w)
         if image is not None and first:
-            given[:, 0, :MARKS], given[:, 0, MARKS:] = 1, image.to(latents.dtype)
+            given[:, 0, :MARKS] = (image != 0).flatten(1).any(1)[:, None, None, None].to(latents.dtype)
+            given[:, 0, MARKS:] = image.to(latents.dtype)
         return torch.cat((latents, given), 2)
 
     def _check(self, latents: Tensor, actions: Actions, cache: Cache | None) -> None:
