@@ -29,12 +29,13 @@ FAST = Training(
     commit="c859040",
 )
 LIMITS = [
-    "The last run, 18 minutes, gained 0.05 dB on davis30 and nothing on 60 triplets of other clips: more of the same "
-    "training will not make it much better.",
-    "Motion is estimated on at most 480x270 pixels. The limit was chosen on davis30 itself (26.34 dB at 65,000 pixels, "
+    "The last run, 18 minutes of steps, gained 0.05 dB on davis30 and nothing on 60 triplets of other clips: more of "
+    "the same training will not make it much better.",
+    "Motion is estimated at about 480x270 pixels, whatever the frame's size. That was chosen on davis30 itself (26.34 dB at 65,000 pixels, "
     "26.54 at 129,600, 26.33 at 300,000, 5,100 steps before the end), so the figures on that set are slightly "
     "flattered; small objects that move far in a large frame are lost.",
-    "Where motion is below a pixel, DIS can be up to a decibel better (demolition and dolphins of davis30).",
+    "DIS can be 1 to 2 dB better where motion is below a pixel or little can be matched (demolition and dolphins of "
+    "davis30).",
     "Objects that are occluded in both frames, spray, splashes and strong motion blur are faded, not moved.",
     "Trained on clips of about 1 Mbit/s among others: it has seen compression artefacts as truth.",
     "UCF101, Middlebury, SNU-FILM, Vimeo90K and X-TEST have not been measured.",

@@ -75,7 +75,7 @@ def _fast(
 ZOO: dict[str, Entry] = {
     "fast": Entry(
         build=_fast,
-        summary="our network, trained; 26.60 dB on 30 hard DAVIS triplets (dis 26.15, minterpolate 25.03, blend 21.91)",
+        summary="our network, trained; 26.61 dB on 30 hard DAVIS triplets (dis 26.15, minterpolate 25.03, blend 21.91)",
         file="fast.safetensors",
         sha256="00c2a08fe7c658a12b7a7c368f216f048ae6c115a53179bc7b6ba4f9257ba3ad",
         card="fast.md",
