@@ -31,9 +31,9 @@ FAST = Training(
 LIMITS = [
     "The last run, 18 minutes of steps, gained 0.05 dB on davis30 and nothing on 60 triplets of other clips: more of "
     "the same training will not make it much better.",
-    "Motion is estimated at about 480x270 pixels, whatever the frame's size. That was chosen on davis30 itself (26.34 dB at 65,000 pixels, "
-    "26.54 at 129,600, 26.33 at 300,000, 5,100 steps before the end), so the figures on that set are slightly "
-    "flattered; small objects that move far in a large frame are lost.",
+    "Motion is estimated at about 480x270 pixels, whatever the frame's size. That was chosen on davis30 itself "
+    "(26.34 dB at 65,000 pixels, 26.54 at 129,600, 26.33 at 300,000, 5,100 steps before the end), so the figures on "
+    "that set are slightly flattered; small objects that move far in a large frame are lost.",
     "DIS can be 1 to 2 dB better where motion is below a pixel or little can be matched (demolition and dolphins of "
     "davis30).",
     "Objects that are occluded in both frames, spray, splashes and strong motion blur are faded, not moved.",
