@@ -107,7 +107,12 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(TweenError, match="no space"):
         train(toy_run(tmp_path, steps=14))
     assert (tmp_path / "last.safetensors").read_bytes() == before
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["last.safetensors", "log.jsonl", "report.md", "run.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "last.safetensors",
+        "log.jsonl",
+        "report.md",
+        "run.json",
+    ]
 
 
 def test_channels_last_parameters_resume(tmp_path):
