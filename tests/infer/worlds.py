@@ -5,13 +5,16 @@ how wide that colour is tells how near one has come.
 """
 
 import math
+import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import torch
 
-from tween.models.stream.actions import UNIVERSAL, Actions, Mode
+from tween.infer.world import World
+from tween.models.stream.actions import UNIVERSAL, Actions, Mode, read
 from tween.models.stream.timeline import block_frames
 
 SIZE = (48, 64)
@@ -66,8 +69,6 @@ class Panorama:
 
     def sleep(self):
         if self.pause:
-            import time
-
             time.sleep(self.pause)
 
     def moved(self, place, action):
@@ -115,7 +116,23 @@ def turned(a, b):
     return -((heading(a) - heading(b) + 180) % 360 - 180)
 
 
-def picture(seed=0):
-    """A seed picture `3 h w`."""
+def picture(seed=0, size=SIZE):
+    """A seed picture `3 h w`, in steps of 1/255."""
     filler = Panorama()
-    return filler.look(filler.begin((1, 3, *SIZE), seed=seed, device="cpu", dtype=None), SIZE)[0].float()
+    shown = filler.look(filler.begin((1, 3, *size), seed=seed, device="cpu", dtype=None), size)[0]
+    return (shown * 255).round().float() / 255
+
+
+def world(pause=0.0, rate=RATE, size=SIZE, mode=UNIVERSAL, pictures=3, block=3):
+    """A world to walk in, whose blocks take `pause` seconds longer to make."""
+    return World(
+        name="panorama",
+        filler=Panorama(block, mode, pause),
+        mode=mode,
+        actions=Actions,
+        read=partial(read, mode=mode),
+        rate=rate,
+        size=size,
+        block=block,
+        pictures=[picture(seed, size) for seed in range(pictures)],
+    )

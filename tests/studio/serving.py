@@ -3,28 +3,10 @@
 import threading
 import time
 from contextlib import contextmanager
-from functools import partial
 
-from tests.infer.worlds import RATE, SIZE, Panorama, picture
-from tween.infer.world import World
-from tween.models.stream.actions import UNIVERSAL, Actions, read
+from tests.infer.worlds import world
 from tween.studio.serve import bound, server
 from tween.studio.server import Studio
-
-
-def world(pause=0.0, rate=RATE, size=SIZE, mode=UNIVERSAL, pictures=3):
-    """A world whose blocks take `pause` seconds longer to make."""
-    return World(
-        name="panorama",
-        filler=Panorama(mode=mode, pause=pause),
-        mode=mode,
-        actions=Actions,
-        read=partial(read, mode=mode),
-        rate=rate,
-        size=size,
-        block=3,
-        pictures=[picture(seed) for seed in range(pictures)],
-    )
 
 
 @contextmanager

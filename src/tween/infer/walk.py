@@ -83,7 +83,7 @@ def smooth(
     frames: Iterable[Frame], rate: Fraction, fps: Fraction, filler: Filler, device: Any
 ) -> Iterator[Frame]:
     """Frames of `rate` a second at `fps` a second, by a filler that sees one frame on each side; held back by no more
-    than the frame that comes next. Those whose time is a tick pass untouched.
+    than the two frames that come next. Those whose time is a tick pass untouched.
 
     Raises:
         TweenError: if `fps` is below `rate`.

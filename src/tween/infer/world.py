@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from tween.core import TweenError
 from tween.infer import session
 from tween.infer.session import Session, Streaming
 
@@ -67,6 +68,15 @@ class World:
     dtype: torch.dtype = torch.float32
 
     def open(self, image: Tensor | None = None, seed: int = 0) -> Session:
-        """A session that begins with `image`, `3 h w` of the world's size; None: one of its own, by the seed."""
+        """A session that begins with `image`, `3 h w` of the world's size; None: one of its own, by the seed.
+
+        Raises:
+            TweenError: if the picture has another size.
+        """
         image = self.pictures[seed % len(self.pictures)] if image is None else image
+        if tuple(image.shape[-2:]) != tuple(self.size):
+            (h, w), (high, wide) = self.size, image.shape[-2:]
+            raise TweenError(
+                f"{self.name} begins with a picture of {w}x{h}, but got {wide}x{high}; crop or scale it"
+            )
         return session.open(self.filler, image, seed, rate=self.rate, device=self.device, dtype=self.dtype)

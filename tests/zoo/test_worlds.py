@@ -1,0 +1,116 @@
+"""Worlds in a file: written, opened, and walked in as before; and what is said where there is none."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.infer.worlds import world
+from tween.core import TweenError
+from tween.infer import session
+from tween.models.stream.actions import GTA_DRIVE, TEMPLERUN, UNIVERSAL
+from tween.models.stream.config import ActionConfig, Rule, StreamConfig
+from tween.models.stream.filler import StreamFiller
+from tween.models.stream.net.net import StreamNet
+from tween.models.stream.sampling import Sampling, even
+from tween.nn.vae import WanConfig, WanVAE
+from tween.zoo.worlds import load_world, open_world, save_world, worlds
+
+ACTION = ActionConfig(layers=1, width=16, heads=2, embed=8, modulate=True)
+NET = StreamConfig(
+    width=32, layers=1, heads=2, ffn=32, action=ACTION, rule=Rule(block=2, window=5, sink=1), patch=1
+)
+VAE = WanConfig(width=8, decoder_width=8, multipliers=(1, 1, 1), blocks=1, time=(True, True), patch=2)
+RATE = Fraction(35, 2)
+
+
+@pytest.fixture
+def picture():
+    return (torch.rand(3, 16, 24) * 255).round() / 255
+
+
+def written(path, picture, mode=UNIVERSAL, sampling=None):
+    torch.manual_seed(0)
+    net, vae = StreamNet(replace(NET, mode=mode)).eval(), WanVAE(VAE).eval()
+    for weight in net.parameters():  # its last layer begins as 0
+        torch.nn.init.normal_(weight, std=0.1)
+    sampling = sampling or Sampling(steps=(1000, 500))
+    save_world(path, net, vae, sampling, name="tiny", rate=RATE, pictures=[picture, picture.flip(-1)])
+    return StreamFiller(net, vae, sampling)
+
+
+@pytest.mark.parametrize("mode", [UNIVERSAL, GTA_DRIVE, TEMPLERUN])
+def test_a_world_from_a_file_is_the_one_that_was_written(tmp_path, picture, mode):
+    sampling = even(2) if mode is GTA_DRIVE else None
+    filler = written(tmp_path / "a.safetensors", picture, mode, sampling)
+    place = load_world(tmp_path / "a.safetensors", "cpu")
+    assert (place.name, place.rate, place.size, place.block, place.mode) == ("tiny", RATE, (16, 24), 2, mode)
+    assert (place.filler.net.config, place.filler.codec.config) == (filler.net.config, VAE)
+    assert place.filler.sampling == filler.sampling
+    assert torch.equal(torch.stack(place.pictures), torch.stack([picture, picture.flip(-1)]))
+    here, before = place.open(seed=4), session.open(filler, picture, 4, rate=RATE)
+    for letters in ("W", "S"):
+        action = place.read(letters)
+        told = place.actions(*(x.expand(-1, len(here.due), -1) for x in (action.keys, action.mouse)))
+        (made, here), (expected, before) = here.step(told), before.step(told)
+        assert torch.equal(made.frames, expected.frames)
+    assert made.times[-1] == 12 / RATE
+
+
+def test_a_session_of_a_real_world_is_kept_in_a_file(tmp_path, picture):
+    written(tmp_path / "a.safetensors", picture)
+    place = load_world(tmp_path / "a.safetensors", "cpu")
+    _, here = place.open().step()
+    here.save(tmp_path / "here")
+    back = session.load(tmp_path / "here", place.filler)
+    fork = here.fork()
+    frames = [one.step()[0].frames for one in (here, back, fork)]
+    assert torch.equal(frames[0], frames[1])
+    assert torch.equal(frames[0], frames[2])
+
+
+def test_a_world_is_found_by_name_or_file(tmp_path, picture):
+    written(tmp_path / "a.safetensors", picture)
+    known = {"first": lambda device: world(), "second": lambda device: world(pictures=1)}
+    assert len(open_world(None, known=known).pictures) == 3
+    assert len(open_world("second", known=known).pictures) == 1
+    assert open_world(str(tmp_path / "a.safetensors"), "cpu", known).name == "tiny"
+
+
+def test_where_there_is_none_a_sentence_says_what_to_pass():
+    with pytest.raises(
+        TweenError, match=r"^no world is released yet; pass --world FILE, a checkpoint"
+    ) as error:
+        open_world(None, known={})
+    assert "\n" not in str(error.value)
+    with pytest.raises(
+        TweenError, match=r"^there is no world 'doom'; no world is released yet; pass --world FILE"
+    ):
+        open_world("doom", known={})
+    with pytest.raises(TweenError, match="the released ones are a, b"):
+        open_world("c", known={"a": world, "b": world})
+
+
+def test_released_worlds_open():
+    for name, opened in worlds().items():
+        assert opened("cpu").name == name
+
+
+def test_a_file_that_is_no_world(tmp_path, picture):
+    written(tmp_path / "a.safetensors", picture)
+    whole = (tmp_path / "a.safetensors").read_bytes()
+    (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text").write_text("W A S D")
+    (tmp_path / "empty").touch()
+    save_file({"weight": torch.zeros(2)}, tmp_path / "weights")
+    tensors = load_file(tmp_path / "a.safetensors")
+    tensors.pop(next(name for name in tensors if name.startswith("net.")))
+    about = whole[8 : 8 + int.from_bytes(whole[:8], "little")].decode()
+    save_file(tensors, tmp_path / "less", json.loads(about)["__metadata__"])
+    for name in ("cut", "text", "empty", "weights", "less"):
+        with pytest.raises(TweenError, match="expected a world, but") as error:
+            load_world(tmp_path / name, "cpu")
+        assert "\n" not in str(error.value)
