@@ -108,8 +108,8 @@ def test_diffusion_forcing_learns_too(tmp_path):
     assert sum(losses[-3:]) / 3 < 0.3 * losses[0]
 
 
-def test_a_network_without_actions_cannot_learn_where_the_square_goes(learned):
-    """The bar of `test_the_world_obeys` is not met by a network that hears nothing: its answers under the wrong key."""
+def test_told_the_wrong_keys_the_square_does_not_go_where_the_right_ones_say(learned):
+    """Or `obeys` would show nothing."""
     assert obeys(learned[0], MANY)[1] > 0.9
     assert obeys(learned[0], MANY, deaf=True)[1] < 0.5
 
@@ -287,3 +287,27 @@ def test_stain_puts_noise_on_the_clean_blocks_and_says_so():
     assert torch.corrcoef(torch.stack((far.flatten(), seen["level"].flatten())))[0, 1] > 0.9
     ForcingTask(Spy(), lambda f: x, replace(Forcing(), stain=0.0)).terms(x, actions(6, b=64))
     assert torch.equal(seen["clean"], x)
+
+
+@pytest.mark.parametrize("kind", ["forcing", "distillation"])
+def test_bfloat16_trains(tmp_path, kind):
+    network = net(channels=4, rule=Rule(block=1, window=3))
+    task = (
+        ForcingTask(network, encode)
+        if kind == "forcing"
+        else DistillTask(network, encode, Matching(sampling=FEW, every=1), lr=1e-3)
+    )
+    report = train(
+        Run(
+            name="run",
+            runs=tmp_path,
+            task=task,
+            batch=lambda i: clips(2, 9, i),
+            batch_size=2,
+            steps=2,
+            precision="bf16",
+            ema=0.9,
+            optim=Optim(lr=1e-3, warmup=1),
+        )
+    )
+    assert (report.step, report.skipped) == (2, 0)

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tween.models.stream.config import ActionConfig
-from tween.models.stream.net.attention import Lens, Ring, attend
+from tween.models.stream.net.attention import EPS, HeadNorm, Lens, Ring, attend
 from tween.models.stream.timeline import HEARD
-
-EPS = 1e-6
 
 
 class MouseAttention(nn.Module):
@@ -28,7 +26,7 @@ class MouseAttention(nn.Module):
             nn.LayerNorm(config.width, eps=EPS),
         )
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.q_norm, self.k_norm = (nn.RMSNorm(config.width // config.heads, eps=EPS) for _ in range(2))
+        self.q_norm, self.k_norm = (HeadNorm(config.width // config.heads) for _ in range(2))
         self.out = _nothing(config.width, width)
 
     def forward(self, x: Tensor, mouse: Tensor, look: Lens, ring: Ring | None = None) -> Tensor:
@@ -50,7 +48,7 @@ class KeyAttention(nn.Module):
         self.embed = embedding(keys, config.embed)
         self.q = nn.Linear(width, config.width, bias=False)
         self.kv = nn.Linear(HEARD * config.embed, 2 * config.width, bias=False)
-        self.q_norm, self.k_norm = (nn.RMSNorm(config.width // config.heads, eps=EPS) for _ in range(2))
+        self.q_norm, self.k_norm = (HeadNorm(config.width // config.heads) for _ in range(2))
         self.out = _nothing(config.width, width)
 
     def forward(self, x: Tensor, keys: Tensor, look: Lens, ring: Ring | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
@@ -14,6 +14,7 @@ from tween.models.stream.config import Rule
 from tween.models.stream.masks import Sight, sees
 
 THETA = 10000.0
+EPS = 1e-6
 
 
 class Ring(NamedTuple):
@@ -35,6 +36,16 @@ class Lens(NamedTuple):
     query: tuple[Tensor, Tensor]
     key: tuple[Tensor, Tensor]
     mask: Tensor | BlockMask | None
+
+
+class HeadNorm(nn.RMSNorm):
+    """Of each head, in fp32, in which it is then rotated."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size, eps=EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), self.normalized_shape, self.weight.float(), self.eps)
 
 
 def angles(places: Tensor, size: int, grid: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:

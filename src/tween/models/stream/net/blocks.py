@@ -10,9 +10,7 @@ from torch.nn import functional as F
 
 from tween.models.stream.config import StreamConfig
 from tween.models.stream.net.action import KeyAttention, MouseAttention
-from tween.models.stream.net.attention import Lens, Ring, attend
-
-EPS = 1e-6
+from tween.models.stream.net.attention import EPS, HeadNorm, Lens, Ring, attend
 
 
 class Looks(NamedTuple):
@@ -38,7 +36,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.q_norm, self.k_norm = (nn.RMSNorm(width // heads, eps=EPS) for _ in range(2))
+        self.q_norm, self.k_norm = (HeadNorm(width // heads) for _ in range(2))
 
     def forward(self, x: Tensor, look: Lens, ring: Ring | None = None) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(-3)
@@ -57,7 +55,7 @@ class PictureAttention(nn.Module):
             nn.Linear(width, 2 * width),
             nn.Linear(width, width),
         )
-        self.q_norm, self.k_norm = (nn.RMSNorm(width // heads, eps=EPS) for _ in range(2))
+        self.q_norm, self.k_norm = (HeadNorm(width // heads) for _ in range(2))
 
     def see(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values `b heads m hd`: the same in every pass of a video."""

@@ -13,8 +13,8 @@ from tween.models.stream.cache import Cache
 from tween.models.stream.config import StreamConfig
 from tween.models.stream.masks import Sight, streamed, whole
 from tween.models.stream.net.action import embedding
-from tween.models.stream.net.attention import frequencies, lens, time_lens
-from tween.models.stream.net.blocks import EPS, Block, Looks
+from tween.models.stream.net.attention import EPS, frequencies, lens, time_lens
+from tween.models.stream.net.blocks import Block, Looks
 from tween.models.stream.timeline import HEARD, block_frames
 
 MARKS = 4
