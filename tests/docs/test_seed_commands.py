@@ -170,6 +170,15 @@ def test_what_is_not_yet_there_is_not_there():
             assert line.split()[0] not in COMMANDS, f"tween {line} is there: its row can lose the 'not yet'"
 
 
+def test_a_world_that_is_not_released_is_missed_in_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    waiting = [c for _, _, right in rows() if "no world is released" in right for c in ours(right)]
+    assert {line.split()[0] for line in waiting} == {"generate", "play"}
+    for line in waiting:
+        assert main(shlex.split(line)) == 2
+        assert "no world is released yet" in capsys.readouterr().err
+
+
 def test_the_plans_flags_are_ours():
     """The left of a row, with underscores and all, means what the right means."""
 
