@@ -130,3 +130,21 @@ def test_weights_read_back_give_the_same():
     assert not torch.equal(one(x, level, act)[0], two(x, level, act)[0])
     two.load_state_dict(one.state_dict())
     assert torch.equal(one(x, level, act)[0], two(x, level, act)[0])
+
+
+def test_compiled_blocks_are_one_graph_each_and_the_same_network():
+    plain, network = net(), net()
+    for block in network.blocks:
+        block.compile(backend="aot_eager", fullgraph=True)
+    x, act, level = latents(6), actions(6), torch.zeros(2, 6)
+    torch.testing.assert_close(network(x, level, act)[0], plain(x, level, act)[0])
+    with torch.inference_mode():
+        caches = [begin(n.config, 2, (4, 6)) for n in (network, plain)]
+        one, two = (
+            n(x[:, :3], level[:, :3], act[:9], cache=c)[0]
+            for n, c in zip((network, plain), caches, strict=True)
+        )
+    torch.testing.assert_close(one, two)
+    for a, b in zip(*(c.rings for c in caches), strict=True):
+        torch.testing.assert_close(a.tokens.k, b.tokens.k)
+        assert a.tokens.k.abs().max() > 0

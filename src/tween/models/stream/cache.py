@@ -12,7 +12,7 @@ from tween.models.stream.actions import Actions, join
 from tween.models.stream.config import StreamConfig
 from tween.models.stream.net.attention import Ring
 from tween.models.stream.net.blocks import Rings
-from tween.models.stream.timeline import HEARD, STRIDE
+from tween.models.stream.timeline import HEARD, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,7 @@ class Cache:
         """The actions of the history and then `actions`, and the frame of the first."""
         if self.history is None:
             return actions, 0
-        return join(self.history, actions), first_frame(self.start) - self.history.frames
-
-
-def first_frame(latent: int) -> int:
-    """The frame at which a block that begins with `latent` begins."""
-    return max(0, STRIDE * latent - STRIDE + 1)
+        return join(self.history, actions), shown(self.start).start - self.history.frames
 
 
 def begin(

@@ -53,21 +53,13 @@ class ForcingTask:
     """One turn.
 
     Args:
+        net: to compile it, compile its blocks (`net.blocks[i].compile()`): what is around them is small.
         encode: runs without gradients.
-        compile_: wraps all that runs on the device but `encode`.
     """
 
-    def __init__(
-        self,
-        net: StreamNet,
-        encode: Encode,
-        forcing: Forcing | None = None,
-        *,
-        compile_: Callable[[Any], Any] = lambda f: f,
-    ) -> None:
+    def __init__(self, net: StreamNet, encode: Encode, forcing: Forcing | None = None) -> None:
         self.modules = nn.ModuleDict({"net": net})
         self.encode, self.forcing = encode, forcing or Forcing()
-        self._terms = compile_(self.terms)
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
         return {"main": [{"params": list(self.modules.parameters())}]}
@@ -76,7 +68,7 @@ class ForcingTask:
         return ("main",)
 
     def loss(self, turn: str, batch: Batch, step: int) -> Mapping[str, Tensor]:
-        return self._terms(*prepared(batch, self.encode))
+        return self.terms(*prepared(batch, self.encode))
 
     def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
         """Nothing changes between steps."""

@@ -128,7 +128,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, lens: Lens, ring: Ring | None = None
     n, s = q.shape[1:3]
     q, k, v = (x.flatten(1, 2).transpose(1, 2) for x in (q, k, v))
     if isinstance(lens.mask, BlockMask):
-        y = _flex()(q, k, v, block_mask=lens.mask)
+        flex = flex_attention if torch.compiler.is_compiling() else _compiled()
+        y = flex(q, k, v, block_mask=lens.mask)
     else:
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=lens.mask)
     return y.transpose(1, 2).unflatten(1, (n, s))
@@ -148,5 +149,5 @@ def _visible(k: Tensor, v: Tensor, sight: Sight, ring: Ring | None) -> tuple[Ten
 
 
 @cache
-def _flex() -> Any:
+def _compiled() -> Any:
     return torch.compile(flex_attention)  # uncompiled it writes down every score
