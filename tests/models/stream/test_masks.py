@@ -44,6 +44,7 @@ def test_masks_say_what_they_should(rule, taught):
     assert torch.equal(folded.bool(), by_hand(18, rule, taught))
 
 
+@pytest.mark.filterwarnings("ignore:.*flex_attention called")
 @pytest.mark.parametrize("taught", [False, True])
 @pytest.mark.parametrize(
     "rule", [Rule(), Rule(window=4), Rule(window=6, sink=3), Rule(block=1, window=2)], ids=str
