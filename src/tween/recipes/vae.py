@@ -34,6 +34,7 @@ def vae(
     device: str = "auto",
     steps: int = 20_000,
     batch_size: int = 16,
+    learn: int = 17,
     lr: float = 5e-4,
     precision: str = "bf16",
     ema: float = 0.999,
@@ -50,13 +51,15 @@ def vae(
         held: clips that are not trained on; the best weights are kept by their PSNR. They should be longer than those
             trained on, since a session is.
         batch_size: of `batch`; only the logged throughput depends on it.
+        learn: frames of a clip that are learned at a time; clips of `batch` should be several times as long (see
+            `VaeTask`).
     """
     distributed.start()
     where = place(device)
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = WanVAE(config)
     wrap = partial(torch.compile, dynamic=False) if compiled else lambda f: f
-    task = VaeTask(net, weights, compile_=wrap)
+    task = VaeTask(net, weights, learn=learn, compile_=wrap)
     task.modules.to(where)
     return Run(
         name=name,
@@ -74,6 +77,7 @@ def vae(
         eval_interval=eval_interval,
         minutes=minutes,
         runs=runs,
+        about={"frames learned at a time": learn},
     )
 
 
@@ -90,7 +94,7 @@ def clips(
         TweenError: if no window is so long, or `length` is not 1 + 4m.
     """
     if length % 4 != 1:
-        raise TweenError(f"clips of an autoencoder should have 1 + 4m frames, but got {length}; try 17")
+        raise TweenError(f"clips of an autoencoder should have 1 + 4m frames, but got {length}; try 65")
     frames = episodes.frames
     frames = torch.from_numpy(loaded(episodes) if isinstance(frames, Jpegs) else np.asarray(frames))
     frames = frames.to(place(device))

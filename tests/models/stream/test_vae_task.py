@@ -9,6 +9,7 @@ from torch.distributions import Normal, kl_divergence
 
 from tests.engine.toy import toy_run
 from tween.engine import Optim, train
+from tween.losses import charbonnier
 from tween.models.stream.vae_task import VaeTask, VaeWeights, divergence, follow
 from tween.nn.vae import SMALL, WanVAE
 
@@ -41,6 +42,22 @@ def test_terms():
     assert found["laplacian"] == found["motion"] == found["divergence"] == 0
     assert all(value > 0 for value in wanted.values())
     assert "motion" not in plain.terms(frames[:, :1])
+
+
+def test_the_end_of_a_long_clip_is_learned_as_part_of_it():
+    one, clip = task(learn=5), texture(3, t=13)
+    vae = one.modules["vae"]
+    with torch.no_grad():
+        for p in vae.parameters():
+            p += 0.1 * torch.randn_like(p)
+        vae.encoder[-1].weight[8:], vae.encoder[-1].bias[8:] = 0, -30  # no noise
+        whole, _ = vae.render(vae.posterior(clip)[0])
+        begun, _ = vae.render(vae.posterior(clip[:, :5])[0])
+    end, begin = one.loss("main", clip, 1), one.loss("main", clip, 0)
+    torch.testing.assert_close(end["charbonnier"], charbonnier(whole[:, 9:], clip[:, 9:]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(begin["charbonnier"], charbonnier(begun, clip[:, :5]), atol=1e-5, rtol=0)
+    short = one.loss("main", clip[:, :5], 1)
+    torch.testing.assert_close(short["charbonnier"], begin["charbonnier"], atol=1e-5, rtol=0)
 
 
 def test_divergence_is_that_of_two_normals():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tween.losses import charbonnier, laplacian
-from tween.nn.vae import WanVAE
+from tween.nn.vae import Cache, WanVAE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,11 @@ class VaeWeights:
 class VaeTask:
     """One turn.
 
+    A session goes on for hours, and what its convolutions then see no short clip has shown them. So of a clip longer
+    than `learn` every second step learns the end, and only remembers what came before; the others learn the beginning.
+
     Args:
+        learn: frames of a clip that are learned at a time, 1 + 4m.
         levels: of the Laplacian pyramid; sides must be more than 2^levels px.
         keep: of the latents' mean and deviation, from step to step; the rest is the new batch's.
         compile_: wraps all of a step that runs on the device.
@@ -44,12 +48,14 @@ class VaeTask:
         vae: WanVAE,
         weights: VaeWeights | None = None,
         *,
+        learn: int = 17,
         levels: int = 4,
         keep: float = 0.98,
         compile_: Callable[[Any], Any] = lambda f: f,
     ) -> None:
         self.modules = nn.ModuleDict({"vae": vae})
         self.weights, self.levels, self.keep = weights or VaeWeights(), levels, keep
+        self.learn = learn
         self._terms = compile_(self.terms)
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
@@ -59,18 +65,29 @@ class VaeTask:
         return ("main",)
 
     def loss(self, turn: str, batch: Tensor, step: int) -> Mapping[str, Tensor]:
-        return self._terms(batch)
+        if step % 2 and batch.shape[1] > self.learn:
+            before = batch.shape[1] - (self.learn - 1)
+            return self._terms(batch[:, before:], *self.remembered(batch[:, :before]))
+        return self._terms(batch[:, : self.learn])
 
     def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
         """Nothing changes between steps."""
 
-    def terms(self, frames: Tensor) -> dict[str, Tensor]:
-        """Weighted loss terms of clips `b t 3 h w` in [0, 1]."""
+    @torch.no_grad()
+    def remembered(self, frames: Tensor) -> tuple[Cache, Cache]:
+        """What encoder and decoder keep of the frames before those that are learned."""
+        mean, _, encoded = self.modules["vae"].posterior(frames)
+        return encoded, self.modules["vae"].render(mean)[1]
+
+    def terms(
+        self, frames: Tensor, encoded: Cache | None = None, decoded: Cache | None = None
+    ) -> dict[str, Tensor]:
+        """Weighted loss terms of clips `b t 3 h w` in [0, 1] that go on where the caches end."""
         vae, w = self.modules["vae"], self.weights
-        mean, log_variance, _ = vae.posterior(frames)
+        mean, log_variance, _ = vae.posterior(frames, encoded)
         mean, log_variance = mean.float(), log_variance.float()
         follow(vae, mean, self.keep)
-        made, _ = vae.render(mean + (0.5 * log_variance).exp() * torch.randn_like(mean))
+        made, _ = vae.render(mean + (0.5 * log_variance).exp() * torch.randn_like(mean), decoded)
         pictures, truth = made.float().flatten(0, 1), frames.flatten(0, 1)
         terms = {
             "charbonnier": w.charbonnier * charbonnier(pictures, truth),
