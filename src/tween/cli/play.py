@@ -102,7 +102,8 @@ def web() -> Any:
     try:
         from tween.studio.serve import serve
     except ImportError as error:
+        missing = (error.name or "a package").partition(".")[0]
         raise TweenError(
-            f"the page of tween play needs {error.name}: pip install 'tween-video[play]', or play in the --terminal"
+            f"the page of tween play needs {missing}: pip install 'tween-video[play]', or play in the --terminal"
         ) from None
     return serve

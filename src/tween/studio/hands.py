@@ -21,8 +21,8 @@ FASTEST = 2.0  # times the speed of an arrow key that a mouse can turn at
 class Hands:
     """The newest word of a page.
 
-    A key that was pressed and let go between two blocks counts in the next one, so that no tap is lost; the mouse's
-    way since the last block is spread over the next.
+    A key that was pressed and let go between two blocks counts in the next one, so that no tap is lost, unless another
+    was pressed since; the mouse's way since the last block is spread over the next.
 
     Args:
         world: whose letters and mouse they are.
@@ -52,7 +52,8 @@ class Hands:
         if held != self._held or any(way):
             self._since = at if self._since is None else self._since
         self._newest, self._heard = at, now
-        self._tapped |= held
+        if new := held - self._held:
+            self._tapped = (self._tapped & held) | new
         self._held = held
         self._way = (self._way[0] + way[0], self._way[1] + way[1])
 

@@ -11,7 +11,9 @@ T = TypeVar("T")
 UNSENT = 2  # frames that may be due and not sent; older ones are dropped
 FLYING = 8  # frames that may be sent and not seen: else a slow line would hide them in its buffers
 SMOOTH = 0.3  # share of the newest time in the mean
-SPARE = 1.25  # times its usual time, and half a frame, that a block is begun before it is due; later hears newer actions
+SPARE = (
+    1.25  # times its usual time that a block is begun before it is due: the later, the newer what it hears
+)
 
 
 class Pace(Generic[T]):

@@ -146,11 +146,11 @@ class Player:
             self._stir.set()
 
     def _headers(self, block: Block, made: float, since: float | None) -> list[dict[str, Any]]:
-        """What is said with each frame. Actions of a block are first seen in its second frame."""
+        """What is said with each frame. Actions of a block are first seen in its second frame; the others say it, too,
+        as any may be dropped."""
         told = {"block": block.index, "made": round(1000 * made, 1)}
-        heads = [{"frame": frame} | told for frame in block.shown]
-        heads[min(1, len(heads) - 1)]["since"] = since
-        return heads
+        first = block.shown[min(1, len(block.shown) - 1)]
+        return [{"frame": frame, "since": since if frame >= first else None} | told for frame in block.shown]
 
     async def _sending(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-import websockets  # noqa: F401: uvicorn starts without it, and then refuses every page
+import websockets  # noqa: F401  uvicorn starts without it, and then refuses every page
 
 from tween.core import TweenError
 from tween.studio import wire
