@@ -53,6 +53,8 @@ def vae(
         batch_size: of `batch`; only the logged throughput depends on it.
         learn: frames of a clip that are learned at a time; clips of `batch` should be several times as long (see
             `VaeTask`).
+        lr: the peak. Higher is worse: one batch of Doom fitted for 200 steps came to 26.8 dB with 5e-4, 26.4 with 1e-3,
+            23.2 with 2e-3, and with 5e-3 to less than its mean colour.
     """
     distributed.start()
     where = place(device)
