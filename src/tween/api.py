@@ -1,4 +1,4 @@
-"""The library: `frames` of a video at any rate, `between` two pictures at any time."""
+"""The library: `frames` of a video at any rate, `between` two pictures at any time, a `world` to walk in."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tween.infer.memory import budget, fit
 from tween.infer.pipeline import Request, filled
 from tween.infer.plan import Scene
 from tween.infer.tile import Tiled
+from tween.infer.world import World
 from tween.video.info import VideoInfo
 from tween.video.pictures import describe, to_tensor
 from tween.video.read import probe
@@ -187,6 +188,22 @@ def _between(filler: Filler, a: Tensor, b: Tensor, times: list[Fraction], device
         state = filler.begin((batch, c, h, w), seed=0, device=device, dtype=known.dtype)
         made, _ = filler.fill(state, known, (Fraction(0), Fraction(1)), times)
         return list(as_given(made.float().clamp(0, 1), frames).cpu().unbind(1))
+
+
+def world(name: str | Path | None = None, *, device: str = "auto") -> World:
+    """A world to walk in: `place = world()`, `here = place.open()`, and then, again and again,
+    `clip, here = here.step(place.hold("W", len(here.due)))`.
+
+    Args:
+        name: a released world, or the file of one; None: the first that is released.
+        device: `cpu`, `cuda`, `cuda:1`...; `auto` takes a GPU where there is one.
+
+    Raises:
+        TweenError: if there is none.
+    """
+    from tween.zoo.worlds import open_world
+
+    return open_world(None if name is None else str(name), device)
 
 
 def open_model(

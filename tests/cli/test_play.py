@@ -18,7 +18,9 @@ from tween.video.still import png
 def typed(monkeypatch):
     """Type lines; the world is the synthetic one."""
     monkeypatch.setattr(play, "open_world", lambda *_: world())
-    return lambda *lines: monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+    return lambda *lines: monkeypatch.setattr(
+        sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines))
+    )
 
 
 def test_a_walk_in_the_terminal(typed, tmp_path, capsys):

@@ -17,9 +17,9 @@ from tween.models.stream.actions import GTA_DRIVE, TEMPLERUN
 from tween.video.read import open_reader
 
 
-def walked(words, place=None):
+def walked(words, place=None, seed=0):
     place = place or world()
-    return list(walk(place.open(), place, spelled(words.split(), place)))
+    return list(walk(place.open(seed=seed), place, spelled(words.split(), place)))
 
 
 def frames(blocks):
@@ -106,3 +106,13 @@ def test_a_film_has_the_frames_at_their_times(tmp_path):
 def test_a_world_begins_with_a_picture_of_its_size():
     with pytest.raises(TweenError, match="begins with a picture of 64x48, but got 80x64"):
         world().open(picture(size=(64, 80)))
+
+
+def test_letters_are_held_and_walked_by_hand():
+    place = world()
+    here = place.open(seed=1)
+    _, here = here.step(place.hold("L", len(here.due)))
+    clip, here = here.step(place.hold(place.read("L"), len(here.due)))
+    assert torch.equal(
+        clip.frames[0], torch.stack([frame.rgb for frame in frames(walked("L L", seed=1))[9:]])
+    )

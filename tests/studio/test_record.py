@@ -38,6 +38,7 @@ def recorded(tmp_path):
 
     place.filler.fill = kept
     with served(tmp_path, place) as port, visited(port) as page:
+        page.word("state")
         page.say("reset", seed=3)
         page.word("state")
         page.say("picture", index=2)

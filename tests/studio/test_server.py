@@ -278,7 +278,7 @@ def test_a_world_that_breaks_is_told_and_the_server_stays(tmp_path, capfd):
         with visited(port) as page:
             page.frame(0)
     err = capfd.readouterr().err
-    assert err.count("ZeroDivisionError") == err.count("\n") >= 1
+    assert err.count("ZeroDivisionError") == err.count("\n") >= 1, err
 
 
 def test_the_server_ends_while_pages_are_open(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import tween
 from tests.infer.worlds import world
 from tween.core import TweenError
 from tween.infer import session
@@ -114,3 +115,12 @@ def test_a_file_that_is_no_world(tmp_path, picture):
         with pytest.raises(TweenError, match="expected a world, but") as error:
             load_world(tmp_path / name, "cpu")
         assert "\n" not in str(error.value)
+
+
+def test_the_library_opens_a_world(tmp_path, picture):
+    written(tmp_path / "a.safetensors", picture)
+    place = tween.world(tmp_path / "a.safetensors", device="cpu")
+    here = place.open(picture, seed=1)
+    clip, here = here.step(place.hold("WL", len(here.due)))
+    assert clip.frames.shape == (1, 5, 3, 16, 24)
+    assert here.due == range(5, 13)

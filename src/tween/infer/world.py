@@ -80,3 +80,9 @@ class World:
                 f"{self.name} begins with a picture of {w}x{h}, but got {wide}x{high}; crop or scale it"
             )
         return session.open(self.filler, image, seed, rate=self.rate, device=self.device, dtype=self.dtype)
+
+    def hold(self, pressed: str | Actions, frames: int) -> Actions:
+        """Letters, or an action of one frame, held for `frames` frames: `session.step(world.hold("WL", 12))`."""
+        action = self.read(pressed) if isinstance(pressed, str) else pressed
+        keys, mouse = (x.to(self.device).expand(-1, frames, -1) for x in (action.keys, action.mouse))
+        return self.actions(keys, mouse)

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from tween.core import TweenError
 from tween.infer.film import letters
@@ -213,7 +213,12 @@ async def excuse(socket: WebSocket, tell: Any, error: BaseException | None) -> N
     """Tell page and terminal what went wrong; a page that left is nothing wrong."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if error is None or isinstance(error, (WebSocketDisconnect, OSError)):
+    left = socket.application_state is WebSocketState.DISCONNECTED  # Starlette says so by a RuntimeError, too
+    if (
+        error is None
+        or isinstance(error, (WebSocketDisconnect, OSError))
+        or (left and type(error) is RuntimeError)
+    ):
         return
     text = str(error) if isinstance(error, TweenError) else f"a bug: {type(error).__name__}: {error}"
     print(f"tween: {text}", file=sys.stderr)

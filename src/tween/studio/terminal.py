@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from tween.core import TweenError
+from tween.core import Frame, TweenError
 from tween.infer.film import Overlay, filming
-from tween.infer.walk import Block, step
+from tween.infer.walk import step
 from tween.infer.world import Actions, World
 
 
@@ -43,11 +43,11 @@ def stroll(
         return 0
     with filming(output, world, overwrite=overwrite) as whole:
         for index in count():
-            actions = _held(pressed, len(session.due), world)
+            actions = world.hold(pressed, len(session.due))
             block, session = step(session, world, actions, index)
             draw.add(block)
             frames = [draw.draw(frame) if overlay else frame for frame in block.frames]
-            _show(current, world, block, frames)
+            _show(current, world, frames)
             for frame in frames:
                 whole.write(frame)
             made += len(frames)
@@ -83,14 +83,8 @@ def _goes_on(ask: Callable[[str], str]) -> bool:
         return False
 
 
-def _held(pressed: Actions, frames: int, world: World) -> Actions:
-    keys, mouse = (x.expand(-1, frames, -1) for x in (pressed.keys, pressed.mouse))
-    return world.actions(keys, torch.as_tensor(mouse))
-
-
-def _show(path: Path, world: World, block: Block, frames) -> None:
-    """Write this block alone: 9 or 12 frames."""
-    start = block.frames[0].time
+def _show(path: Path, world: World, frames: Sequence[Frame]) -> None:
+    """Write one block alone: 9 or 12 frames."""
     with filming(path, world, overwrite=True) as writer:
         for frame in frames:
-            writer.write(type(frame)(time=frame.time - start, rgb=frame.rgb, source=False))
+            writer.write(replace(frame, time=frame.time - frames[0].time))
