@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,10 +82,14 @@ def terminal(options: Options, world: World) -> int:
 
 def page(options: Options, world: World, serve: Any) -> int:
     """Serve the page until Ctrl-C."""
-    from tween.studio.server import Studio
+    from tween.studio.server import LOOPBACK, Studio
 
     def ready(address: str) -> None:
         print(f"{world.name} is at {address}; Ctrl-C ends it", flush=True)
+        if options.host not in LOOPBACK:
+            print(
+                "tween: whoever can reach this machine can play, and fetch what is recorded", file=sys.stderr
+            )
 
     studio = Studio(
         world=world, folder=options.record, host=options.host, limit=options.latents or 0, seed=options.seed
