@@ -177,7 +177,8 @@ def test_every_trouble_of_the_plans_has_an_answer():
 
 @pytest.mark.parametrize("line", [line for line in COMMAND_LINES if line.startswith("train")])
 def test_its_training_commands_are_understood(line):
-    train.parser().parse_args(shlex.split(line)[1:])
+    words = shlex.split(line)[1:]
+    assert train.parser().parse_args(words).recipe == words[0]
 
 
 def test_its_other_commands_exist():

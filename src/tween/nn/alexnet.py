@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from tween.nn.published import SERVER, fill, normalised, place, read
+from tween.nn.published import SERVER, fill, place, read, tapped
 
 FILE = "alexnet-owt-7be5be79.pth"
 TAPS = (2, 5, 8, 10, 12)
@@ -29,12 +29,7 @@ class AlexNet(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features after each of `TAPS`."""
-        x, taken = normalised(image), []
-        for count, layer in enumerate(self.features, 1):
-            x = layer(x)
-            if count in TAPS:
-                taken.append(x)
-        return taken
+        return tapped(self.features, image, TAPS)
 
 
 def alexnet(path: Path | None = None) -> AlexNet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -63,3 +64,13 @@ def normalised(image: Tensor) -> Tensor:
     mean = torch.tensor((0.485, 0.456, 0.406), device=image.device).view(3, 1, 1)
     deviation = torch.tensor((0.229, 0.224, 0.225), device=image.device).view(3, 1, 1)
     return (image - mean) / deviation
+
+
+def tapped(layers: nn.Sequential, image: Tensor, taps: Collection[int]) -> list[Tensor]:
+    """What `layers` make of an RGB image `b 3 h w` in [0, 1], after each layer numbered in `taps` (from 1 on)."""
+    x, taken = normalised(image), []
+    for count, layer in enumerate(layers, 1):
+        x = layer(x)
+        if count in taps:
+            taken.append(x)
+    return taken

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from tween.nn.published import SERVER, fill, normalised, place, read
+from tween.nn.published import SERVER, fill, place, read, tapped
 
 FILE = "vgg19-dcbb9e9d.pth"
 WIDTHS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 1))  # of each block: channels, convolutions
@@ -31,12 +31,7 @@ class Vgg19(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of RGB; the code in circulation feeds BGR, which the weights were not trained on."""
-        x, taken = normalised(image), []
-        for count, layer in enumerate(self.features, 1):
-            x = layer(x)
-            if count in TAPS:
-                taken.append(x)
-        return taken
+        return tapped(self.features, image, TAPS)
 
 
 def vgg19(path: Path | None = None) -> Vgg19:
