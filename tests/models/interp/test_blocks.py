@@ -10,10 +10,10 @@ from tween.models.interp.blocks import (
     GatedWindowAttention,
     LGSBlock,
     Mamba1Branch,
-    Mamba2Branch,
     mamba_branch,
 )
 from tween.models.interp.config import BlockConfig
+from tween.nn.mamba2 import Mamba2Branch
 from tween.ops.ssd import ssd_recurrent
 
 SMALL = {"headdim": 16, "d_state": 8, "chunk": 16}

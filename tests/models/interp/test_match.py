@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tween.models.interp.match import TOKENS, Motion, global_match, motion_at, mutual, scores
+from tween.models.interp.match import Motion, motion_at
+from tween.nn.match import TOKENS, global_match, mutual, scores
 
 
 def keys(h, w, c=64, strength=30.0, seed=0):

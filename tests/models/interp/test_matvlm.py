@@ -62,7 +62,7 @@ def test_without_decay_plans_b_and_c_are_linear_attention(plan):
     scores = torch.einsum("blhp,bmhp->bhlm", q, k).tril()
     want = torch.einsum("bhlm,bmhp->blhp", scores, v).flatten(2) @ attention.proj.weight.T
 
-    from tween.models.interp.blocks import repeat_heads
+    from tween.nn.mamba2 import repeat_heads
     from tween.ops.ssd import ssd
 
     x, b, c = (n @ r.T for r in rows(mamba))

@@ -8,10 +8,10 @@ import torch
 from tests.models.interp.toy import TOY
 from tests.recipes.toy_feed import SMALL, triples
 from tween.losses import CompositeWeights, composite, teacher_distillation
-from tween.models.interp import blocks
 from tween.models.interp.config import with_block
 from tween.models.interp.net import HybridNet
 from tween.models.interp.thesis_task import ThesisTask, ThesisWeights
+from tween.nn import mamba2
 
 
 def task(config=SMALL, **fields):
@@ -107,14 +107,14 @@ def test_frozen_it_drops_no_paths(step, drops):
 @pytest.mark.parametrize("fp32", [True, False])
 def test_within_bf16_the_scan_takes_fp32_where_asked(monkeypatch, fp32):
     seen = []
-    scan = blocks.ssd
+    scan = mamba2.ssd
 
     def spy(x, dt, A, B, C, D, **rest):
         y = scan(x, dt, A, B, C, D, **rest)
         seen.append((x.dtype, dt.dtype, A.dtype, y.dtype))
         return y
 
-    monkeypatch.setattr(blocks, "ssd", spy)
+    monkeypatch.setattr(mamba2, "ssd", spy)
     made = task(with_block(TOY, ssd_fp32=fp32))
     with torch.autocast("cpu", torch.bfloat16):
         made.loss("main", triples(0, 1, (48, 48)), 0)["loss_lap"].backward()

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from tween.models.interp.blocks import LGSBlock
 from tween.models.interp.config import BlockConfig
-from tween.models.interp.match import Motion, global_match, motion_at, mutual
+from tween.models.interp.match import Motion, motion_at
+from tween.nn.match import global_match, mutual
 from tween.ops.warp import backward_warp, resize_flow
 
 ENLARGED = 4.0  # small frames are matched better on larger copies (LOG.md), thumbnails are not worth it

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from tween.core import TweenError
-from tween.models.interp.blocks import GatedWindowAttention, LGSBlock, Mamba2Branch
+from tween.models.interp.blocks import GatedWindowAttention, LGSBlock
+from tween.nn.mamba2 import Mamba2Branch
 
 
 @torch.no_grad()

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from tween.losses import census, charbonnier, distillation, flow_epe, laplacian
 from tween.models.interp.fast import FastNet, Refiner, in_pixels_of, motion_size, rescale_flow, shrink
-from tween.models.interp.match import Motion, scores
+from tween.models.interp.match import Motion
+from tween.nn.match import scores
 from tween.ops.warp import backward_warp, pixel_grid, resize_flow
 
 
