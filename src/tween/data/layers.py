@@ -162,7 +162,7 @@ def layer_triples(
 
     frames = torch.stack((view0.picture, view.picture, view1.picture), 1)
     return Triples(
-        frames=tint(_soften(frames, g), g),
+        frames=tint(soften(frames, g), g),
         t=t,
         flow=flow(view, zero, one),
         between=torch.cat((flow(view0, one), flow(view1, zero)), 1),
@@ -177,7 +177,7 @@ def displacement(course: Course, view: View, s: Tensor) -> Tensor:
     return there.permute(0, 3, 1, 2) - pixel_grid(*seen.shape[1:], s.device)
 
 
-def _soften(frames: Tensor, g: torch.Generator) -> Tensor:
+def soften(frames: Tensor, g: torch.Generator) -> Tensor:
     """A random slight blur, the same for all frames of a sample: real lenses are not as sharp as a cut-out."""
     n = len(frames)
     kernel = torch.tensor([0.25, 0.5, 0.25], device=frames.device)

@@ -1,0 +1,111 @@
+"""Features of N frames: convolutions at 1/4 and 1/8, SS2D at 1/16 and 1/32, then Mamba2 over all frames at once."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tween.models.splat.config import SplatConfig
+from tween.nn.mamba2 import Mamba2Branch
+
+
+class Features(NamedTuple):
+    """All frames, `b n c h w` at 1/4, 1/8 and 1/16; the last has seen the other frames."""
+
+    quarter: Tensor
+    eighth: Tensor
+    sixteenth: Tensor
+
+
+def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution and LeakyReLU."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1), nn.LeakyReLU(0.1, inplace=True))
+
+
+class ScanBlock(nn.Module):
+    """x + Mamba2(norm(x)), then x + MLP(norm(x)), scanned in four directions over the frames interleaved."""
+
+    def __init__(self, d: int, config: SplatConfig) -> None:
+        super().__init__()
+        c = config
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.mamba = Mamba2Branch(d, d_state=c.d_state, headdim=c.headdim, chunk=c.chunk)
+        self.mlp = nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`b h w f d` -> `b h w f d`, any f."""
+        x = x + self.mamba(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+def each(x: Tensor) -> Tensor:
+    """Maps `b n c h w` as tokens `bn h w 1 c`: every frame alone."""
+    return x.flatten(0, 1).permute(0, 2, 3, 1)[:, :, :, None]
+
+
+def together(x: Tensor) -> Tensor:
+    """Maps `b n c h w` as tokens `b h w n c`: a place next to its twins in the other frames."""
+    return x.permute(0, 3, 4, 1, 2)
+
+
+class Encoder(nn.Module):
+    """SS2D of each frame, then fusion over time, coarse first."""
+
+    def __init__(self, config: SplatConfig) -> None:
+        super().__init__()
+        a, b, c, d = config.widths
+        self.quarter = nn.Sequential(conv(48, a), conv(a, a))
+        self.eighth = nn.Sequential(conv(a, b, 2), conv(b, b))
+        self.down16, self.down32 = conv(b, c, 2), conv(c, d, 2)
+        self.alone16, self.alone32 = (
+            nn.ModuleList(ScanBlock(width, config) for _ in range(count))
+            for width, count in zip((c, d), config.blocks, strict=True)
+        )
+        self.fuse32, self.fuse16 = (
+            nn.ModuleList(ScanBlock(width, config) for _ in range(count))
+            for width, count in zip((d, c), config.fusion, strict=True)
+        )
+        self.up = nn.Conv2d(d, c, 1)
+        self.when = nn.Linear(2 * len(WAVES), d)
+
+    def forward(self, frames: Tensor, times: Tensor) -> Features:
+        """Frames `b n 3 h w` in [0, 1], sides multiples of 32, at `times` `b n` in units of the mean gap."""
+        n = frames.shape[1]
+        quarter = self.quarter(F.pixel_unshuffle(frames.flatten(0, 1) - 0.5, 4))
+        eighth = self.eighth(quarter)
+        x16 = alone(self.alone16, self.down16(eighth))
+        x32 = alone(self.alone32, self.down32(x16)).unflatten(0, (-1, n))
+        x32 = x32 + self.when(waves(times).to(x32.dtype))[..., None, None]
+        x32 = fused(self.fuse32, x32).flatten(0, 1)
+        x16 = x16 + F.interpolate(self.up(x32), scale_factor=2, mode="bilinear", align_corners=False)
+        x16 = fused(self.fuse16, x16.unflatten(0, (-1, n)))
+        return Features(*(x.unflatten(0, (-1, n)) for x in (quarter, eighth)), x16)
+
+
+WAVES = (0.5, 1.0, 2.0)  # radians a gap
+
+
+def waves(times: Tensor) -> Tensor:
+    """`...` -> `... 6`: sines and cosines of the times about their middle."""
+    angle = (times - times.mean(-1, keepdim=True))[..., None] * times.new_tensor(WAVES) * (math.pi / 2)
+    return torch.cat((angle.sin(), angle.cos()), -1)
+
+
+def alone(blocks: nn.ModuleList, x: Tensor) -> Tensor:
+    """Frames `m c h w` through `blocks`, each by itself."""
+    tokens = each(x[None])
+    for block in blocks:
+        tokens = block(tokens)
+    return tokens[:, :, :, 0].permute(0, 3, 1, 2)
+
+
+def fused(blocks: nn.ModuleList, x: Tensor) -> Tensor:
+    """Frames `b n c h w` through `blocks`, all of a sample together."""
+    tokens = together(x)
+    for block in blocks:
+        tokens = block(tokens)
+    return tokens.permute(0, 3, 4, 1, 2)

@@ -1,0 +1,99 @@
+"""The network: any N, the frame itself before training, errors, gradients everywhere."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.models.splat.toy import clip, net, times
+from tween.core import TweenError
+from tween.metrics import psnr
+from tween.models.splat.net import interval, within
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_any_number_of_frames(n):
+    frames, query = clip(2, n), torch.tensor([[0.1, 0.5], [0.3, 0.9]])
+    made, more = net(live=True)(frames, times(2, n), query)
+    assert made.shape == (2, 2, 3, 32, 64)
+    assert made.isfinite().all()
+    assert len(more) == 2
+    assert more[0].flow.shape == (2, 4, 32, 64)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("kind", ["noise", "texture"])
+def test_a_frame_seen_at_its_own_time_is_itself_before_training(n, kind):
+    frames = clip(1, n) if kind == "texture" else torch.rand(1, n, 3, 32, 64)
+    made, more = net()(frames, times(1, n), times(1, n))
+    for i in range(n):
+        assert psnr(more[i].rendered.clamp(0, 1), frames[:, i]) > 36
+        assert psnr(made[:, i].clamp(0, 1), frames[:, i]) > 36
+        assert more[i].coverage.min() > 0.9
+
+
+def test_it_stays_itself_whatever_the_residual_says():
+    """The gate of the residual motion is 0 at input times, also for a network that has learned."""
+    made = net(live=True)
+    frames, t = clip(1, 3), times(1, 3)
+    first = made(frames, t, t)[1]
+    with torch.no_grad():
+        made.residual.out.bias.fill_(3.0)
+    second = made(frames, t, t)[1]
+    between = made(frames, t, torch.tensor([[0.25]]))[1][0]
+    for a, b in zip(first, second, strict=True):
+        assert torch.equal(a.moved.place, b.moved.place)
+    with torch.no_grad():
+        made.residual.out.bias.fill_(-3.0)
+    other = made(frames, t, torch.tensor([[0.25]]))[1][0]
+    assert (between.moved.place - other.moved.place).abs().min() > 1
+
+
+def test_the_unit_of_time_does_not_matter():
+    made, frames = net(live=True), clip(1, 3)
+    one = made(frames, times(1, 3), torch.tensor([[0.3]]))[0]
+    other = made(frames, 5 + 40 * times(1, 3), torch.tensor([[17.0]]))[0]
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+
+
+def test_samples_of_a_batch_may_ask_for_different_intervals():
+    made, frames, query = net(live=True), clip(2, 4), torch.tensor([[0.1], [0.8]])
+    together = made(frames, times(2, 4), query)[0]
+    for i in (0, 1):
+        alone = made(frames[i : i + 1], times(1, 4), query[i : i + 1])[0]
+        torch.testing.assert_close(together[i : i + 1], alone, atol=2e-5, rtol=0)
+
+
+def test_every_parameter_learns():
+    made = net(live=True).train()
+    out, more = made(clip(1, 3), times(1, 3), torch.tensor([[0.3]]))
+    (out.square().sum() + more[0].depth.sum() + more[0].flow.square().sum()).backward()
+    silent = [name for name, p in made.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("n", "t", "query", "said"),
+    [
+        (1, [[0.0]], [[0.0]], "two frames or more"),
+        (3, [[0.0, 0.0, 1.0]], [[0.5]], "increasing times"),
+        (2, [[0.0, 1.0]], [[1.5]], "between its first and its last frame"),
+        (2, [[0.0, 1.0]], [[-0.1]], "between its first and its last frame"),
+        (3, [[0.0, 1.0]], [[0.5]], "each with its time"),
+    ],
+)
+def test_mistakes(n, t, query, said):
+    with pytest.raises(TweenError, match=said):
+        net()(clip(1, n), torch.tensor(t), torch.tensor(query))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0.01, 5), min_size=1, max_size=6), st.floats(0, 1))
+def test_an_interval_holds_its_time(gaps, share):
+    t = torch.tensor([0.0, *gaps]).cumsum(0)[None]
+    query = t[:, -1] * share
+    left = interval(t, query)
+    assert 0 <= left.item() <= len(gaps) - 1
+    bounds = t[:, left[0] : left[0] + 2]
+    assert bounds[0, 0] <= query[0] <= bounds[0, 1] + 1e-5
+    assert 0 <= within(bounds, query).item() <= 1
