@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tween.cli import train_interp
+from tween.cli import train_interp, train_world
 from tween.core import TweenError
 
 
@@ -17,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     recipes = p.add_subparsers(dest="recipe", required=True, metavar="RECIPE")
     add_fast(recipes.add_parser("fast", help="the small network that users run"))
     train_interp.add(recipes.add_parser("interp", help="thesis and quality, in the plan's three phases"))
+    train_world.add_doom(recipes.add_parser("doom", help="a world from nothing: recorded, trained, judged"))
     return p
 
 
@@ -43,6 +44,9 @@ def add_fast(p: argparse.ArgumentParser) -> None:
     p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")
 
 
+OTHERS = {"interp": train_interp.main, "doom": train_world.doom}  # than fast
+
+
 def dashed(argv: list[str]) -> list[str]:
     """Flags may be written with underscores, as the plans have them."""
     flags = (word.partition("=") for word in argv)
@@ -55,8 +59,9 @@ def dashed(argv: list[str]) -> list[str]:
 def main(argv: list[str]) -> int:
     """Train; 0 when the run was saved."""
     args = vars(parser().parse_args(dashed(argv)))
-    if args.pop("recipe") == "interp":
-        return train_interp.main(args)
+    recipe = args.pop("recipe")
+    if recipe in OTHERS:
+        return OTHERS[recipe](args)
     from tween.engine import distributed
     from tween.recipes.interp import fast
 

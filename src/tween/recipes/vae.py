@@ -97,9 +97,7 @@ def clips(
     """
     if length % 4 != 1:
         raise TweenError(f"clips of an autoencoder should have 1 + 4m frames, but got {length}; try 65")
-    frames = episodes.frames
-    frames = torch.from_numpy(loaded(episodes) if isinstance(frames, Jpegs) else np.asarray(frames))
-    frames = frames.to(place(device))
+    frames = pixels(episodes, device)
     places = torch.from_numpy(windows(episodes, length, stride=stride))
 
     def batch(index: int) -> Tensor:
@@ -109,6 +107,14 @@ def clips(
         return picked.movedim(-1, 2).float() / 255
 
     return batch
+
+
+def pixels(episodes: Episodes, device: str = "auto") -> Tensor:
+    """All frames decoded, on the device: `n f h w 3` bytes. Where they are there already, they are not copied."""
+    frames = episodes.frames
+    if not isinstance(frames, Tensor):
+        frames = torch.from_numpy(loaded(episodes) if isinstance(frames, Jpegs) else np.asarray(frames))
+    return frames.to(place(device))
 
 
 @torch.no_grad()
