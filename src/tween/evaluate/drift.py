@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tween.core import TweenError
+from tween.metrics.frechet import frechet
 
 Features = Callable[[Tensor], Tensor]
 
@@ -20,24 +21,6 @@ def sharpness(frames: Tensor) -> Tensor:
     luma = (frames.double() * frames.new_tensor((0.299, 0.587, 0.114)).view(3, 1, 1)).sum(1, keepdim=True)
     laplace = luma.new_tensor(((0, 1, 0), (1, -4, 1), (0, 1, 0))).view(1, 1, 3, 3)
     return F.conv2d(255 * luma, laplace).flatten(1).var(1)
-
-
-def frechet(a: Tensor, b: Tensor) -> float:
-    """Squared Frechet distance between the Gaussians that fit two sets of features (Heusel et al., 2017, eq. 6).
-
-    Args:
-        a, b: `n d` and `m d`. Few of them measure too far (by about d / n): compare distances of like counts only.
-    """
-    if min(len(a), len(b)) < 2:
-        raise TweenError(
-            f"a Frechet distance needs 2 pictures or more of each kind, but got {len(a)} and {len(b)}"
-        )
-    a, b = a.double(), b.double()
-    cov_a, cov_b = a.T.cov().reshape(a.shape[1], -1), b.T.cov().reshape(b.shape[1], -1)
-    values, vectors = torch.linalg.eigh(cov_a)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    both = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
-    return float((a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * both)
 
 
 @dataclass(frozen=True, kw_only=True)
