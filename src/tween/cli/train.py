@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tween.cli import train_interp, train_world
+from tween.cli import train_interp, train_splat, train_world
 from tween.core import TweenError
 
 
@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     add_fast(recipes.add_parser("fast", help="the small network that users run"))
     train_interp.add(recipes.add_parser("interp", help="thesis and quality, in the plan's three phases"))
     train_world.add_doom(recipes.add_parser("doom", help="a world from nothing: recorded, trained, judged"))
+    train_splat.add(recipes.add_parser("splat", help="N frames as one moving cloud of Gaussians"))
     return p
 
 
@@ -44,7 +45,7 @@ def add_fast(p: argparse.ArgumentParser) -> None:
     p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")
 
 
-OTHERS = {"interp": train_interp.main, "doom": train_world.doom}  # than fast
+OTHERS = {"interp": train_interp.main, "doom": train_world.doom, "splat": train_splat.main}  # than fast
 
 
 def dashed(argv: list[str]) -> list[str]:

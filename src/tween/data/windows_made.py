@@ -89,13 +89,16 @@ def layer_windows(
     size: tuple[int, int],
     g: torch.Generator,
     *,
+    t: Tensor | None = None,
     render: Callable[..., View] = render,
 ) -> Window:
-    """`count` windows of layers in motion with the exact path of every pixel. `render` may be a compiled one."""
+    """`count` windows of layers in motion with the exact path of every pixel; true frames at `t` `count`, else at any
+    time. `render` may be a compiled one."""
     course, look = curved(draw_course(count, size, g), n, g), draw_look(store, count, size, g)
-    gap = (uniform(count, 0, 1, g) * (n - 1)).floor()
-    inside = torch.where(uniform(count, 0, 1, g) < 0.5, 0.5, uniform(count, 0.05, 0.95, g))
-    t = (gap + inside) / (n - 1)
+    if t is None:
+        gap = (uniform(count, 0, 1, g) * (n - 1)).floor()
+        inside = torch.where(uniform(count, 0, 1, g) < 0.5, 0.5, uniform(count, 0.05, 0.95, g))
+        t = (gap + inside) / (n - 1)
     times = [torch.full_like(t, i / (n - 1)) for i in range(n)]
     views = [render(store, course, look, s, size) for s in (*times, t)]
     frames = tint(soften(torch.stack([v.picture for v in views], 1), g), g)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -88,7 +89,7 @@ def positions(times: Sequence[Fraction], ask: Sequence[Fraction]) -> list[float]
     Raises:
         TweenError: if one lies outside them, or there is only one.
     """
-    if len(times) < 2 or any(a >= b for a, b in zip(times, times[1:], strict=False)):
+    if len(times) < 2 or any(a >= b for a, b in pairwise(times)):
         raise TweenError("splat needs two frames or more at increasing times; add frames, or sort them")
     for t in ask:
         if not times[0] <= t <= times[-1]:
