@@ -10,6 +10,9 @@ from torch import Tensor
 from tween.ops.raster.projection import Projected, project
 from tween.ops.raster.reference import composite_reference
 from tween.ops.raster.scene import Camera, Gaussians, Rendered, merge, moved, pinhole
+from tween.ops.raster.tiles import composite
+
+TILE = {"cpu": 4, "cuda": 8}
 
 __all__ = ["Camera", "Gaussians", "Projected", "Rendered", "merge", "moved", "pinhole", "project", "render"]
 
@@ -42,9 +45,12 @@ def render(
     with torch.autocast(gaussians.means.device.type, enabled=False):
         g = gaussians.map(lambda t: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t)
         seen = project(g, camera, low_pass=low_pass, compensate=compensate)
-        channels = torch.cat((g.colour, seen.depth[..., None]), -1)
-        out, left = composite_reference(seen, channels, camera)
-    colour, alpha = out[:, :-1], 1 - left
+        channels = torch.cat((g.colour, seen.depth[..., None], torch.ones_like(seen.depth)[..., None]), -1)
+        if backend == "reference":
+            out = composite_reference(seen, channels, camera)
+        else:
+            out = composite(seen, channels, camera, tile or TILE[g.means.device.type])
+    colour, depth, alpha = out.split((g.colour.shape[-1], 1, 1), 1)
     if background is not None:
-        colour = colour + left * background.to(colour).expand(colour.shape[:2])[..., None, None]
-    return Rendered(colour, alpha, out[:, -1:] / alpha.clamp_min(1e-10))
+        colour = colour + (1 - alpha) * background.to(colour).expand(colour.shape[:2])[..., None, None]
+    return Rendered(colour, alpha, depth / alpha.clamp_min(1e-10))

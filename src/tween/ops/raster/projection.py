@@ -11,7 +11,7 @@ from torch import Tensor
 from tween.ops.raster.scene import Camera, Gaussians
 
 NEAR = 0.01  # what is nearer is not seen
-LEAST = 1 / 255  # an alpha below it is none
+LEAST = 1 / 255  # an alpha must be above it
 MOST = 0.999  # no alpha is above it
 BESIDE = 0.3  # of half the field of view, on each side: the local affine map is taken no further out
 

@@ -11,25 +11,23 @@ from tween.ops.raster.scene import Camera
 DARK = 1e-4  # the Gaussian that would leave no more light than this is not drawn, nor is any behind it
 
 
-def composite_reference(seen: Projected, colour: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+def composite_reference(seen: Projected, channels: Tensor, camera: Camera) -> Tensor:
     """C = sum_i T_i alpha_i c_i over Gaussians by rising depth, T_i = prod_(j < i) (1 - alpha_j).
 
     Args:
         seen: of `project`, n Gaussians.
-        colour: `b n k`.
+        channels: `b n k`, c; one of them 1 gives what is covered.
 
     Returns:
-        C `b k h w`, and the light that is left behind all, `b 1 h w`.
+        C, `b k h w`.
     """
     order = torch.where((seen.extent > 0).all(-1), seen.depth, torch.inf).argsort(dim=1, stable=True)
     alpha = torch.stack([a[i] for a, i in zip(alphas(seen, camera), order, strict=True)])
-    colour = torch.stack([c[i] for c, i in zip(colour, order, strict=True)])
+    channels = torch.stack([c[i] for c, i in zip(channels, order, strict=True)])
     after = (1 - alpha).cumprod(1)
     before = torch.cat((torch.ones_like(after[:, :1]), after[:, :-1]), 1)
-    drawn = after > DARK
-    weight = torch.where(drawn, before * alpha, 0.0)
-    left = torch.where(drawn, after, 1.0).amin(1, keepdim=True)
-    return torch.einsum("bnhw,bnk->bkhw", weight, colour), left
+    weight = torch.where(after > DARK, before * alpha, 0.0)
+    return torch.einsum("bnhw,bnk->bkhw", weight, channels)
 
 
 def alphas(seen: Projected, camera: Camera) -> Tensor:
@@ -40,5 +38,5 @@ def alphas(seen: Projected, camera: Camera) -> Tensor:
     x, y = x[..., None, :], y[..., :, None]
     xx, xy, yy = (c[..., None, None] for c in seen.conic.unbind(-1))
     alpha = seen.opacity[..., None, None] * (-0.5 * (xx * x * x + yy * y * y) - xy * x * y).exp()
-    drawn = (alpha >= LEAST) & (seen.extent > 0).all(-1)[..., None, None]
+    drawn = (alpha > LEAST) & (seen.extent > 0).all(-1)[..., None, None]
     return torch.where(drawn, alpha.clamp_max(MOST), 0.0)
