@@ -8,9 +8,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.models.interp.toy import TOY, TOY1, frames
 from tween.evaluate.cost import cost, parameters
-from tween.models.interp.blocks import GatedWindowAttention
 from tween.models.interp.flow import FlowEstimator
 from tween.models.interp.net import HybridNet
+from tween.nn.lgs import GatedWindowAttention
 from tween.nn.mamba2 import Mamba2Branch
 from tween.ops.warp import backward_warp
 

@@ -11,11 +11,12 @@ from tween.engine import checkpoint
 from tween.engine.log import plain
 from tween.evaluate.models import config_of, find, ready
 from tween.models.interp.baselines import Blend
-from tween.models.interp.config import BlockConfig, NetConfig
+from tween.models.interp.config import NetConfig
 from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
+from tween.nn.lgs import BlockConfig
 
 SMALL = {
     "hybrid": NetConfig(

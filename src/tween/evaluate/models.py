@@ -10,11 +10,12 @@ import torch
 
 from tween.core import Filler, TweenError
 from tween.engine import checkpoint
-from tween.models.interp.config import BlockConfig, NetConfig
+from tween.models.interp.config import NetConfig
 from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
+from tween.nn.lgs import BlockConfig
 from tween.zoo import ZOO, load, place
 from tween.zoo.load import DTYPES, Precision
 

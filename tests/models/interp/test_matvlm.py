@@ -7,10 +7,10 @@ import torch
 
 from tests.models.interp.toy import TOY1, frames
 from tween.core import TweenError
-from tween.models.interp.blocks import GatedWindowAttention, mamba_branch
-from tween.models.interp.config import BlockConfig, with_block
+from tween.models.interp.config import with_block
 from tween.models.interp.matvlm import init_from_attention, warm_start
 from tween.models.interp.net import HybridNet
+from tween.nn.lgs import BlockConfig, GatedWindowAttention, mamba_branch
 
 D, HEADS = 32, 2
 PLANS = {"A": {}, "B": {"mamba_layout": "matched"}, "C": {"mamba_layout": "d_xb"}}

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from tween.models.interp.config import BlockConfig, NetConfig, with_block
+from tween.models.interp.config import NetConfig, with_block
 from tween.models.interp.fast import FastConfig, FastNet
+from tween.nn.lgs import BlockConfig
 
 TOY = NetConfig(width=16, depths=(1, 2, 1), flow_widths=(8, 8, 8), context_width=8, scale_list=(2, 1, 1))
 TOY = with_block(TOY, headdim=16, d_state=8, chunk=16, drop_path=0.0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tween.models.interp.blocks import LGSBlock
 from tween.models.interp.config import NetConfig
+from tween.nn.lgs import LGSBlock
 
 STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2)}
 """How a pair of 3x3 convolutions shares a total stride."""

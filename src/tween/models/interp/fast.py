@@ -16,9 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tween.models.interp.blocks import LGSBlock
-from tween.models.interp.config import BlockConfig
 from tween.models.interp.match import Motion, motion_at
+from tween.nn.lgs import BlockConfig, LGSBlock
 from tween.nn.match import global_match, mutual
 from tween.ops.warp import backward_warp, resize_flow
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tween.core import TweenError
-from tween.models.interp.blocks import GatedWindowAttention, LGSBlock
+from tween.nn.lgs import GatedWindowAttention, LGSBlock
 from tween.nn.mamba2 import Mamba2Branch
 
 

@@ -1,24 +1,66 @@
 """The local-global synergistic (LGS) block: a Mamba2 branch and a gated window-attention branch, fused.
 
-Every block takes and returns tokens of two frames, `b h w 2 d`: the interleaved raster scan of both frames is
-then a free view, and so is each frame's own picture.
+Every block takes and returns tokens of f frames, `b h w f d`: the interleaved raster scan of all frames is then a free
+view, and so is each frame's own picture.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tween.core import TweenError
-from tween.models.interp.config import BlockConfig
-from tween.models.interp.mhc import HyperConnection
 from tween.nn.mamba2 import SCANS, Mamba2Branch, causal_conv, dt_bias, no_decay
+from tween.nn.mhc import HyperConnection
 from tween.ops.attention import window_attention
 from tween.ops.selective_scan import selective_scan
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockConfig:
+    """One LGS block.
+
+    Attributes:
+        backbone: both branches, or only one of them.
+        mamba: Mamba2 (state-space duality), or Mamba1 (selective scan).
+        mamba_layout: `standard`; `matched` and `d_xb` are plans B and C of MaTVLM's initialisation.
+        scan: all frames interleaved in one sequence; the same with the misplaced columns of the code released with
+            VFIMamba (`published`); or each frame for itself.
+        channel_attention: ECA; squeeze-excitation; VFIMamba's convolutional CAB.
+        gate: on the attention output: none, one a head, one a channel.
+        residual: fusion and plain residual, or hyper-connections by Sinkhorn or by permutations.
+        mhc_init: `seed` is the plan to the letter, whose H_res cannot learn; `live` can.
+        window: attention window in tokens; sizes that it does not divide are padded.
+        head_dim: of the attention, so heads = width / head_dim.
+        ssd_fp32: Mamba2's scan takes fp32 also under autocast, as the plan has it; without, its decays and states are
+            fp32 and its products in the type of the tokens.
+        drop_path: probability of dropping a block's branch for a sample in training.
+    """
+
+    backbone: Literal["hybrid", "mamba2_only", "gated_attn_only"] = "hybrid"
+    mamba: Literal[1, 2] = 2
+    mamba_layout: Literal["standard", "matched", "d_xb"] = "standard"
+    scan: Literal["interleaved", "published", "flip"] = "interleaved"
+    channel_attention: Literal["eca", "se", "cab"] = "eca"
+    gate: Literal["none", "head", "element"] = "head"
+    residual: Literal["plain", "mhc", "mhc_lite"] = "plain"
+    mhc_init: Literal["live", "seed"] = "live"
+    window: int = 8
+    head_dim: int = 16
+    d_state: int = 64
+    d_conv: int = 4
+    expand: int = 2
+    headdim: int = 64
+    chunk: int = 64
+    ssd_fp32: bool = False
+    mlp_ratio: int = 4
+    drop_path: float = 0.0
 
 
 class Mamba1Branch(nn.Module):
@@ -53,7 +95,7 @@ class Mamba1Branch(nn.Module):
         return y.to(z.dtype) * F.silu(z)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b h w 2 d` -> `b h w 2 d`."""
+        """`b h w f d` -> `b h w f d`."""
         return self.out_proj(self.scan(self.in_proj(x), self.direction))
 
 
@@ -71,12 +113,12 @@ class GatedWindowAttention(nn.Module):
         self.proj = nn.Linear(d, d)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b h w 2 d` -> `b h w 2 d`; the frames do not see each other."""
+        """`b h w f d` -> `b h w f d`; the frames do not see each other."""
         frames = x.movedim(3, 1).flatten(0, 1)
         q, k, v = self.qkv(frames).unflatten(-1, (3, self.heads, -1)).unbind(-3)
         gate = None if self.gate is None else self.gate(frames).unflatten(-1, (self.heads, -1))
         y = window_attention(q, k, v, window=self.window, shift=self.shift, gate=gate)
-        return self.proj(y.flatten(-2)).unflatten(0, (-1, 2)).movedim(1, 3)
+        return self.proj(y.flatten(-2)).unflatten(0, (-1, x.shape[3])).movedim(1, 3)
 
 
 class ECA(nn.Module):
@@ -89,10 +131,10 @@ class ECA(nn.Module):
         self.conv = nn.Conv1d(1, 1, width, padding=width // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b h w 2 d` -> `b h w 2 d`."""
+        """`b h w f d` -> `b h w f d`."""
         pooled = x.mean((1, 2))
         scale = self.conv(pooled.flatten(0, 1)[:, None]).sigmoid()
-        return x * scale.view(x.shape[0], 1, 1, 2, -1)
+        return x * scale.view(x.shape[0], 1, 1, x.shape[3], -1)
 
 
 class SE(nn.Module):
@@ -104,7 +146,7 @@ class SE(nn.Module):
         self.net = nn.Sequential(nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, d), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b h w 2 d` -> `b h w 2 d`."""
+        """`b h w f d` -> `b h w f d`."""
         return x * self.net(x.mean((1, 2)))[:, None, None]
 
 
@@ -120,9 +162,9 @@ class CAB(nn.Module):
         self.se = SE(d, squeeze)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b h w 2 d` -> `b h w 2 d`."""
+        """`b h w f d` -> `b h w f d`."""
         frames = self.convs(x.permute(0, 3, 4, 1, 2).flatten(0, 1))
-        return self.se(frames.unflatten(0, (-1, 2)).permute(0, 3, 4, 1, 2))
+        return self.se(frames.unflatten(0, (-1, x.shape[3])).permute(0, 3, 4, 1, 2))
 
 
 CHANNEL_ATTENTION: dict[str, Callable[[int], nn.Module]] = {"eca": ECA, "se": SE, "cab": CAB}
@@ -175,7 +217,7 @@ class LGSBlock(nn.Module):
         return x * x.new_empty(x.shape[0], 1, 1, 1, 1).bernoulli_(keep) / keep
 
     def forward(self, x: Tensor) -> Tensor:
-        """`b h w 2 d` -> `b h w 2 d`."""
+        """`b h w f d` -> `b h w f d`."""
         n = self.norm1(x)
         made = [branch(n) for branch in self.branches]
         if self.mhc is None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tween.models.interp.mhc import HyperConnection, sinkhorn_log
+from tween.nn.mhc import HyperConnection, sinkhorn_log
 
 
 def streams(seed: int = 0) -> list[torch.Tensor]:

@@ -5,14 +5,14 @@ import torch
 import torch.nn.functional as F
 
 from tween.core import TweenError
-from tween.models.interp.blocks import (
+from tween.nn.lgs import (
     CHANNEL_ATTENTION,
+    BlockConfig,
     GatedWindowAttention,
     LGSBlock,
     Mamba1Branch,
     mamba_branch,
 )
-from tween.models.interp.config import BlockConfig
 from tween.nn.mamba2 import Mamba2Branch
 from tween.ops.ssd import ssd_recurrent
 
