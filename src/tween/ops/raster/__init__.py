@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import fields
+from importlib.util import find_spec
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from tween.core import TweenError
 from tween.ops.raster.projection import Projected, project
 from tween.ops.raster.reference import composite_reference
 from tween.ops.raster.scene import Camera, Gaussians, Rendered, merge, moved, pinhole
 from tween.ops.raster.tiles import composite
+from tween.ops.raster.with_gsplat import composite_gsplat
 
-TILE = {"cpu": 4, "cuda": 8}
+Backend = Literal["auto", "torch", "triton", "gsplat", "reference"]
+TRITON = find_spec("triton") is not None
+TILE = {"cpu": 4, "cuda": 8}  # side of a tile: the smaller, the fewer pixels a small Gaussian is tried on
 
 __all__ = ["Camera", "Gaussians", "Projected", "Rendered", "merge", "moved", "pinhole", "project", "render"]
 
@@ -24,33 +30,64 @@ def render(
     background: Tensor | None = None,
     low_pass: float = 0.3,
     compensate: bool = False,
-    backend: Literal["auto", "torch", "gsplat", "reference"] = "auto",
+    backend: Backend = "auto",
     tile: int | None = None,
 ) -> Rendered:
-    """Pictures of clouds, front to back (3D Gaussian Splatting, Kerbl et al. 2023).
+    """Pictures of clouds, composited front to back (3D Gaussian Splatting, Kerbl et al. 2023).
 
-    Differentiable in everything but the camera; nothing flows through the order of depth and what is not seen.
+    Differentiable in all but the camera; no gradient flows through the order of depth or into what is not seen.
 
     Args:
         gaussians: b clouds of n, in the camera's space; rendered in fp32 at least.
-        camera: for all of them.
+        camera: one for all of them.
         background: `k` or `b k`, behind all; None is 0.
         low_pass, compensate: see `project`.
-        backend: which code composites.
+        backend: "auto" is Triton on CUDA where it is installed, else PyTorch; "reference" tries every Gaussian on every
+            pixel.
         tile: side of a square tile, px; None is what is fast on this device.
 
     Raises:
-        TweenError: on shapes that do not fit, or a backend that this machine has not.
+        TweenError: on what does not fit together, or a backend that this machine has not.
     """
+    _check(gaussians, background, low_pass, backend, tile)
     with torch.autocast(gaussians.means.device.type, enabled=False):
         g = gaussians.map(lambda t: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t)
-        seen = project(g, camera, low_pass=low_pass, compensate=compensate)
-        channels = torch.cat((g.colour, seen.depth[..., None], torch.ones_like(seen.depth)[..., None]), -1)
-        if backend == "reference":
-            out = composite_reference(seen, channels, camera)
+        if backend == "gsplat":
+            out = composite_gsplat(g, camera, low_pass=low_pass, compensate=compensate, side=tile or 16)
         else:
-            out = composite(seen, channels, camera, tile or TILE[g.means.device.type])
-    colour, depth, alpha = out.split((g.colour.shape[-1], 1, 1), 1)
-    if background is not None:
-        colour = colour + (1 - alpha) * background.to(colour).expand(colour.shape[:2])[..., None, None]
-    return Rendered(colour, alpha, depth / alpha.clamp_min(1e-10))
+            seen = project(g, camera, low_pass=low_pass, compensate=compensate)
+            channels = torch.cat(
+                (g.colour, seen.depth[..., None], torch.ones_like(seen.depth)[..., None]), -1
+            )
+            out = _composite(seen, channels, camera, backend, tile or TILE.get(g.means.device.type, 8))
+        colour, depth, alpha = out.split((g.colour.shape[-1], 1, 1), 1)
+        if background is not None:
+            behind = background.to(colour).expand(colour.shape[:2])[..., None, None]
+            colour = colour + (1 - alpha) * behind
+        return Rendered(colour, alpha, depth / alpha.clamp_min(1e-10))
+
+
+def _composite(seen: Projected, channels: Tensor, camera: Camera, backend: Backend, tile: int) -> Tensor:
+    if backend == "reference":
+        return composite_reference(seen, channels, camera)
+    return composite(seen, channels, camera, tile)
+
+
+def _check(g: Gaussians, background: Tensor | None, low_pass: float, backend: str, tile: int | None) -> None:
+    tensors = [getattr(g, f.name) for f in fields(g)]
+    kinds = {f"{t.dtype} on {t.device}" for t in tensors}
+    if len(kinds) > 1 or not g.means.is_floating_point():
+        raise TweenError(
+            f"render needs all tensors of one floating-point type on one device, but got {sorted(kinds)}"
+        )
+    if backend not in get_args(Backend):
+        raise TweenError(f"backend must be one of {', '.join(get_args(Backend))}, but is {backend!r}")
+    if low_pass < 0 or (tile is not None and tile < 1):
+        raise TweenError(
+            f"render needs low_pass of 0 or more and tiles of at least 1 px, but got {low_pass} and {tile}"
+        )
+    b, k = g.colour.shape[0], g.colour.shape[-1]
+    if background is not None and background.shape not in ((k,), (b, k)):
+        raise TweenError(
+            f"background needs shape ({k},) or ({b}, {k}), one value a channel, but has {tuple(background.shape)}"
+        )
