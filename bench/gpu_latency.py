@@ -44,7 +44,7 @@ def at_size(size: str, arguments: argparse.Namespace) -> list[dict[str, object]]
     clip = moving((h, w), count=4).to(arguments.device)
     rows = []
     for name, build in cases(arguments.models, arguments.device, clip).items():
-        timing, peak = measure(build, arguments.runs, arguments.device)
+        timing, peak = measure(build(), arguments.runs, arguments.device)
         rows.append(
             {"method": name, "size": size, "ms": 1e3 * timing.median, "iqr": 1e3 * timing.iqr, "mib": peak}
         )

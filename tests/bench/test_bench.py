@@ -9,7 +9,7 @@ import torch
 from bench import clips, common, cpu_720p, end_to_end, gpu_latency, quality, report, rife
 from tests.data.test_triplets import scene
 from tween.evaluate.steps import moving
-from tween.evaluate.timing import summary
+from tween.evaluate.timing import Timing, summary
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,19 @@ def test_gpu_suite_on_a_cpu(results):
     assert [row["size"] for row in rows] == ["64x32"] * 2 + ["70x40"] * 2
     assert all(row["ms"] > 0 for row in rows)
     assert report.table("gpu_latency").startswith("|  | 64x32 | 70x40 |")
+
+
+def test_what_the_gpu_suite_times_makes_a_frame(results, monkeypatch):
+    made = []
+
+    def timed(run, *_):
+        run()
+        made.append(run())
+        return Timing(1, 0, 1, 1), 0
+
+    monkeypatch.setattr(gpu_latency, "measure", timed)
+    gpu_latency.main(["--models", "--sizes", "64x32", "--device", "cpu"])
+    assert [frame.shape for frame in made] == [(1, 3, 32, 64)] * 2
 
 
 def test_quality_suite(results, tmp_path):

@@ -78,6 +78,35 @@ def test_values_alone_have_gradients():
 
 
 @cpu_only
+@pytest.mark.parametrize("reverse", [False, True])
+def test_columns_of_one_wide_tensor_are_read_in_place(reverse, monkeypatch):
+    """As a convolution leaves x, B and C side by side; none of them is copied, forward or backward."""
+    v = {k: t.detach().float() for k, t in inputs(37, h=2, p=4, n=8).items()}
+    wide = torch.cat([v[k].flatten(2) for k in "xBC"], -1).requires_grad_()
+    seen = []
+    rows = fused._rows
+    monkeypatch.setattr(fused, "_rows", lambda t: seen.append((t, rows(t))) or seen[-1][1])
+    results = []
+    for impl in ("triton", "torch"):
+        x, B, C = wide.split([8, 8, 8], -1)
+        y = ssd(
+            x.unflatten(-1, (2, 4)),
+            v["dt"],
+            v["A"],
+            B[:, :, None],
+            C[:, :, None],
+            chunk=16,
+            reverse=reverse,
+            impl=impl,
+        )
+        results.append((y, *torch.autograd.grad(y.square().sum(), wide)))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    assert len(seen) == 6
+    assert all(given.data_ptr() == read.data_ptr() for given, read in seen)
+
+
+@cpu_only
 def test_operators_keep_torchs_rules():
     """Schema, fake shapes, autograd registration and tracing, as torch itself checks a custom operator."""
     v = {k: t.detach().float().requires_grad_() for k, t in inputs(20, b=1).items()}
@@ -89,7 +118,7 @@ def test_operators_keep_torchs_rules():
 def _offsets(ptr, out_ptr, program_ptr, L, H, runs):
     """Bytes from `ptr` to the last element of one program's tile and of its state."""
     batch, head, run = kernel._place(tl.load(program_ptr), runs, H)
-    tile, _ = kernel._tile(ptr, batch, head, run, L, H, 64, 16, 16)
+    tile, _ = kernel._tile(ptr, batch, head, run, L, H * 64, 64, 16, 16)
     state, _ = kernel._state(ptr, (batch * runs + run) * H + head, 64, 64, 16, 16)
     tl.store(out_ptr, tl.max(tl.max(tile.to(tl.int64) - ptr.to(tl.int64), 1), 0))
     tl.store(out_ptr + 1, tl.max(tl.max(state.to(tl.int64) - ptr.to(tl.int64), 1), 0))

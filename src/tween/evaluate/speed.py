@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -144,9 +143,7 @@ def too_large(row: Speed, device: torch.device) -> str:
 
 
 def on_gpu(row: Speed, filler: Filler[Any], clip: Tensor, device: torch.device, runs: int) -> Speed:
-    """Timed by itself; the graphs and buffers of what ran before it are given back first."""
-    gc.collect()
-    torch.cuda.empty_cache()
+    """Timed by itself."""
     try:
         timing, mib = measure(stepper(filler, clip), runs, str(device))
     except torch.OutOfMemoryError:

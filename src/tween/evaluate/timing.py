@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -46,12 +47,15 @@ def interleaved(cases: dict[str, Callable[[], Any]], *, runs: int, warmup: int =
 
 
 def measure(run: Callable[[], object], runs: int, device: str) -> tuple[Timing, float]:
-    """Timing by CUDA events (wall clock without a GPU) after ten runs to warm up, and peak MiB."""
+    """Timing by CUDA events (wall clock without a GPU) after ten runs to warm up, and the most MiB that PyTorch held of
+    the device meanwhile: what its allocator keeps counts, and so do CUDA graphs."""
     if not device.startswith("cuda"):
         return interleaved({"": run}, runs=runs)[""], 0.0
+    gc.collect()  # what ran before gives back its graphs and buffers
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
     for _ in range(WARMUP):
         run()
-    torch.cuda.reset_peak_memory_stats(device)
     events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(runs)]
     for start, end in events:
         start.record()
@@ -59,4 +63,4 @@ def measure(run: Callable[[], object], runs: int, device: str) -> tuple[Timing, 
         end.record()
     torch.cuda.synchronize(device)
     seconds = [start.elapsed_time(end) / 1e3 for start, end in events]
-    return summary(seconds), torch.cuda.max_memory_allocated(device) / 2**20
+    return summary(seconds), torch.cuda.max_memory_reserved(device) / 2**20

@@ -9,6 +9,7 @@ from torch import Tensor
 
 FORWARD = {"num_warps": 4, "num_stages": 2}
 BACKWARD = {"num_warps": 4, "num_stages": 1}
+CHUNK = 64  # the largest tile whose products stay in registers
 PROGRAMS = 512  # a sequence is cut into runs until about this many programs fill the GPU
 
 
@@ -24,9 +25,8 @@ def ssd_fused(
     chunk: int,
 ) -> tuple[Tensor, Tensor]:
     """Shapes as `ssd`, with B and C `b l g n` in x's dtype. y in x's dtype and the last state in fp32."""
-    # a tile is a power of two, and small enough that its products stay in registers
-    largest = 32 if x.dtype == torch.float32 else 64
-    chunk = min(largest, max(16, 1 << (chunk.bit_length() - 1)))
+    largest = CHUNK // 2 if x.dtype == torch.float32 else CHUNK
+    chunk = min(largest, max(16, 1 << (chunk.bit_length() - 1)))  # a power of two
     dt, A = dt.float(), A.float()
     D = torch.zeros_like(A) if D is None else D.float()
     if state is None:
@@ -52,12 +52,13 @@ def _forward(
     """y, the last state, and with `keep` the state before each chunk."""
     from tween.ops.ssd import kernel
 
-    x, dt, A, B, C, D, state = (t.contiguous() for t in (x, dt, A, B, C, D, state))
+    x, B, C = map(_rows, (x, B, C))
+    dt, A, D, state = (t.contiguous() for t in (dt, A, D, state))
     launch = _Launch(x, B, chunk)
     entry = launch.entries(x, dt, A, B, state, reverse=reverse, adjoint=False)
-    y, after = torch.empty_like(x), torch.empty_like(entry)
+    y, after = x.new_empty(x.shape), torch.empty_like(entry)
     states = x.new_empty(_states_shape(x, B, chunk) if keep else 0)
-    arguments = (x, dt, A, B, C, D, entry, y, states, after, *launch.sizes)
+    arguments = (x, dt, A, B, C, D, entry, y, states, after, *_strides(x, B, C), *launch.sizes)
     kernel.forward[launch.grid](*arguments, **launch.constants, REVERSE=reverse, KEEP=keep, **FORWARD)
     return y, after[:, 0 if reverse else -1].clone(), states
 
@@ -70,16 +71,30 @@ def _backward(
     """Gradients of x, dt, A, B, C, D and the state."""
     from tween.ops.ssd import kernel
 
-    dy, dlast, x, dt, A, B, C, D = (t.contiguous() for t in (dy, dlast, x, dt, A, B, C, D))
+    x, B, C = map(_rows, (x, B, C))
+    dy, dlast, dt, A, D = (t.contiguous() for t in (dy, dlast, dt, A, D))
     launch = _Launch(x, B, chunk)
     entry = launch.entries(dy, dt, A, C, dlast, reverse=reverse, adjoint=True)
-    dx, ddt, after = torch.empty_like(x), torch.empty_like(dt), torch.empty_like(entry)
-    dB, dC = x.new_empty(2, *x.shape[:3], B.shape[3])
+    dx, ddt, after = x.new_empty(x.shape), torch.empty_like(dt), torch.empty_like(entry)
+    dB, dC = (x.new_empty(*x.shape[:3], B.shape[3]) for _ in "BC")
     dA, dD = A.new_empty(2, x.shape[0], launch.runs, x.shape[2])
-    arguments = (x, dt, A, B, C, D, dy, states, entry, dx, ddt, dB, dC, dA, dD, after, *launch.sizes)
+    arguments = (x, dt, A, B, C, D, dy, states, entry, dx, ddt, dB, dC, dA, dD, after)
+    arguments += (*_strides(x, B, C), *launch.sizes)
     kernel.backward[launch.grid](*arguments, **launch.constants, REVERSE=reverse, **BACKWARD)
-    dB, dC = (t.unflatten(2, (B.shape[2], -1)).sum(3) for t in (dB, dC))
+    if B.shape[2] < x.shape[2]:
+        dB, dC = (t.unflatten(2, (B.shape[2], -1)).sum(3) for t in (dB, dC))
     return dx, ddt, dA.sum((0, 1)), dB, dC, dD.sum((0, 1)), after[:, -1 if reverse else 0].clone()
+
+
+def _rows(t: Tensor) -> Tensor:
+    """`b l heads dim` as the kernels read it: tokens at one distance throughout, each token's values side by side."""
+    whole = t.stride(3) == 1 and t.stride(2) == t.shape[3] and t.stride(0) == t.shape[1] * t.stride(1)
+    return t if whole else t.contiguous()
+
+
+def _strides(*tensors: Tensor) -> tuple[int, ...]:
+    """Elements from one token to the next."""
+    return tuple(t.stride(1) for t in tensors)
 
 
 def _cut(sequences: int, length: int, chunk: int) -> tuple[int, int]:
@@ -119,7 +134,10 @@ class _Launch:
         own, decay = first.new_empty(b, self.runs, h, p, n), first.new_empty(b, self.runs, h)
         entry = torch.empty_like(own)
         flags = {"REVERSE": reverse, "ADJOINT": adjoint}
-        kernel.carry[self.grid](x, dt, A, B, own, decay, *self.sizes, **self.constants, **flags, **FORWARD)
+        rows = _strides(x, B)
+        kernel.carry[self.grid](
+            x, dt, A, B, own, decay, *rows, *self.sizes, **self.constants, **flags, **FORWARD
+        )
         grid = (b * h, -(-p * n // 1024))
         kernel.pass_on[grid](
             own, decay, first, entry, h, self.runs, p * n, WIDE=1024, BACK=reverse != adjoint

@@ -2,7 +2,7 @@
 
 `carry` and `pass_on` give the state each run starts from (where a sequence is cut into runs to fill the GPU),
 `forward` the values, `backward` every gradient from the states `forward` kept. Every offset is 64-bit; tensors are
-contiguous.
+contiguous, but that x, B and C may be columns of wider rows, which one convolution left side by side.
 
 Letters: q tokens of a chunk, i and j tokens in it, s_i the log decay from the chunk's entry up to and with token i in
 the direction of the scan, S the state, G its gradient, `past[i, j]` true where token j is read no later than i.
@@ -13,11 +13,12 @@ import triton.language as tl
 
 
 @triton.jit
-def _tile(ptr, batch, head, chunk, L, heads, dim: tl.constexpr, Q: tl.constexpr, WIDE: tl.constexpr):
-    """Pointers and mask of a tile q x WIDE of a tensor `b l heads dim`: a 64-bit base, small 32-bit steps."""
+def _tile(ptr, batch, head, chunk, L, row, dim: tl.constexpr, Q: tl.constexpr, WIDE: tl.constexpr):
+    """Pointers and mask of a tile q x WIDE of a tensor `b l heads dim`, `row` elements from a token to the next: a
+    64-bit base, small 32-bit steps."""
     i, j = tl.arange(0, Q), tl.arange(0, WIDE)
-    base = ptr + ((batch * L + chunk * Q) * heads + head) * dim
-    return base + (i[:, None] * (heads * dim) + j[None, :]), (i < L - chunk * Q)[:, None] & (j < dim)[None, :]
+    base = ptr + (batch * L + chunk * Q) * row + head * dim
+    return base + (i[:, None] * row + j[None, :]), (i < L - chunk * Q)[:, None] & (j < dim)[None, :]
 
 
 @triton.jit
@@ -28,16 +29,16 @@ def _state(ptr, row, P: tl.constexpr, N: tl.constexpr, BP: tl.constexpr, BN: tl.
 
 
 @triton.jit
-def _load_tile(ptr, batch, head, chunk, L, heads, dim: tl.constexpr, Q: tl.constexpr, WIDE: tl.constexpr):
-    at, inside = _tile(ptr, batch, head, chunk, L, heads, dim, Q, WIDE)
+def _load_tile(ptr, batch, head, chunk, L, row, dim: tl.constexpr, Q: tl.constexpr, WIDE: tl.constexpr):
+    at, inside = _tile(ptr, batch, head, chunk, L, row, dim, Q, WIDE)
     return tl.load(at, mask=inside, other=0.0)
 
 
 @triton.jit
 def _store_tile(
-    ptr, value, batch, head, chunk, L, heads, dim: tl.constexpr, Q: tl.constexpr, WIDE: tl.constexpr
+    ptr, value, batch, head, chunk, L, row, dim: tl.constexpr, Q: tl.constexpr, WIDE: tl.constexpr
 ):
-    at, inside = _tile(ptr, batch, head, chunk, L, heads, dim, Q, WIDE)
+    at, inside = _tile(ptr, batch, head, chunk, L, row, dim, Q, WIDE)
     tl.store(at, value.to(ptr.dtype.element_ty), mask=inside)
 
 
@@ -76,7 +77,7 @@ def _place(program, runs, H):
 
 @triton.jit
 def carry(
-    x_ptr, dt_ptr, A_ptr, B_ptr, own_ptr, decay_ptr, L, H, ratio, runs, per,
+    x_ptr, dt_ptr, A_ptr, B_ptr, own_ptr, decay_ptr, x_row, B_row, L, H, ratio, runs, per,
     P: tl.constexpr, N: tl.constexpr, BP: tl.constexpr, BN: tl.constexpr, Q: tl.constexpr,
     REVERSE: tl.constexpr, ADJOINT: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
@@ -90,8 +91,8 @@ def carry(
     for k in range(per):
         chunk = run * per + ((per - 1 - k) if REVERSE != ADJOINT else k)
         dt, _, s, total, _, _ = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
-        x = _load_tile(x_ptr, batch, head, chunk, L, H, P, Q, BP)
-        B = _load_tile(B_ptr, batch, head // ratio, chunk, L, H // ratio, N, Q, BN)
+        x = _load_tile(x_ptr, batch, head, chunk, L, x_row, P, Q, BP)
+        B = _load_tile(B_ptr, batch, head // ratio, chunk, L, B_row, N, Q, BN)
         weight = tl.exp(s) if ADJOINT else tl.exp(total - s) * dt
         S = tl.exp(total) * S + tl.dot(
             tl.trans((weight[:, None] * x).to(B.dtype)), B, input_precision=PRECISION
@@ -117,7 +118,8 @@ def pass_on(own_ptr, decay_ptr, first_ptr, entry_ptr, H, runs, size, WIDE: tl.co
 
 @triton.jit
 def forward(
-    x_ptr, dt_ptr, A_ptr, B_ptr, C_ptr, D_ptr, entry_ptr, y_ptr, states_ptr, exit_ptr, L, H, ratio, runs, per,
+    x_ptr, dt_ptr, A_ptr, B_ptr, C_ptr, D_ptr, entry_ptr, y_ptr, states_ptr, exit_ptr,
+    x_row, B_row, C_row, L, H, ratio, runs, per,
     P: tl.constexpr, N: tl.constexpr, BP: tl.constexpr, BN: tl.constexpr, Q: tl.constexpr,
     REVERSE: tl.constexpr, KEEP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
@@ -129,9 +131,9 @@ def forward(
     for k in range(per):
         chunk = run * per + ((per - 1 - k) if REVERSE else k)
         dt, _, s, total, between, _ = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
-        x = _load_tile(x_ptr, batch, head, chunk, L, H, P, Q, BP)
-        B = _load_tile(B_ptr, batch, head // ratio, chunk, L, H // ratio, N, Q, BN)
-        C = _load_tile(C_ptr, batch, head // ratio, chunk, L, H // ratio, N, Q, BN)
+        x = _load_tile(x_ptr, batch, head, chunk, L, x_row, P, Q, BP)
+        B = _load_tile(B_ptr, batch, head // ratio, chunk, L, B_row, N, Q, BN)
+        C = _load_tile(C_ptr, batch, head // ratio, chunk, L, C_row, N, Q, BN)
 
         kept = S.to(x.dtype)
         if KEEP:
@@ -139,7 +141,7 @@ def forward(
         M = tl.dot(C, tl.trans(B), input_precision=PRECISION) * between * dt[None, :]
         y = tl.dot(M.to(x.dtype), x, input_precision=PRECISION)
         y += tl.exp(s)[:, None] * tl.dot(C, tl.trans(kept), input_precision=PRECISION)
-        _store_tile(y_ptr, y + D * x, batch, head, chunk, L, H, P, Q, BP)
+        _store_tile(y_ptr, y + D * x, batch, head, chunk, L, H * P, P, Q, BP)
         weighted = ((tl.exp(total - s) * dt)[:, None] * x).to(x.dtype)
         S = tl.exp(total) * S + tl.dot(tl.trans(weighted), B, input_precision=PRECISION)
     _store_state(exit_ptr, S, row, P, N, BP, BN)
@@ -148,7 +150,7 @@ def forward(
 @triton.jit
 def backward(
     x_ptr, dt_ptr, A_ptr, B_ptr, C_ptr, D_ptr, dy_ptr, states_ptr, entry_ptr,
-    dx_ptr, ddt_ptr, dB_ptr, dC_ptr, dA_ptr, dD_ptr, exit_ptr, L, H, ratio, runs, per,
+    dx_ptr, ddt_ptr, dB_ptr, dC_ptr, dA_ptr, dD_ptr, exit_ptr, x_row, B_row, C_row, L, H, ratio, runs, per,
     P: tl.constexpr, N: tl.constexpr, BP: tl.constexpr, BN: tl.constexpr, Q: tl.constexpr,
     REVERSE: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
@@ -165,10 +167,10 @@ def backward(
     for k in range(per):
         chunk = run * per + (k if REVERSE else (per - 1 - k))
         dt, A, s, total, between, past = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
-        x = _load_tile(x_ptr, batch, head, chunk, L, H, P, Q, BP)
-        dy = _load_tile(dy_ptr, batch, head, chunk, L, H, P, Q, BP)
-        B = _load_tile(B_ptr, batch, head // ratio, chunk, L, H // ratio, N, Q, BN)
-        C = _load_tile(C_ptr, batch, head // ratio, chunk, L, H // ratio, N, Q, BN)
+        x = _load_tile(x_ptr, batch, head, chunk, L, x_row, P, Q, BP)
+        dy = _load_tile(dy_ptr, batch, head, chunk, L, H * P, P, Q, BP)
+        B = _load_tile(B_ptr, batch, head // ratio, chunk, L, B_row, N, Q, BN)
+        C = _load_tile(C_ptr, batch, head // ratio, chunk, L, C_row, N, Q, BN)
         S = _load_state(states_ptr, (batch * runs * per + chunk) * H + head, P, N, BP, BN)
 
         # through the states at the chunk's two ends; a log decay is felt by every pair of tokens on its two sides
@@ -187,7 +189,7 @@ def backward(
         # within the chunk; K is the gradient of C B^T
         M = tl.dot(C, tl.trans(B), input_precision=PRECISION) * between
         u += tl.dot(tl.trans(M.to(x.dtype)), dy, input_precision=PRECISION)
-        _store_tile(dx_ptr, dt[:, None] * u + D * dy, batch, head, chunk, L, H, P, Q, BP)
+        _store_tile(dx_ptr, dt[:, None] * u + D * dy, batch, head, chunk, L, H * P, P, Q, BP)
         direct = tl.sum(x * u, 1)
         K = tl.dot(dy, tl.trans(x), input_precision=PRECISION) * dt[None, :]
         W = M * K
@@ -195,9 +197,9 @@ def backward(
         leaves += tl.sum(W, 0)
         K = (K * between).to(x.dtype)
         dC += tl.dot(K, B, input_precision=PRECISION)
-        _store_tile(dC_ptr, dC, batch, head, chunk, L, H, N, Q, BN)
+        _store_tile(dC_ptr, dC, batch, head, chunk, L, H * N, N, Q, BN)
         dB += tl.dot(tl.trans(K), C, input_precision=PRECISION)
-        _store_tile(dB_ptr, dB, batch, head, chunk, L, H, N, Q, BN)
+        _store_tile(dB_ptr, dB, batch, head, chunk, L, H * N, N, Q, BN)
 
         da = tl.sum(tl.where(past, (arrives - leaves)[:, None], 0.0), 0) + across
         i = tl.arange(0, Q)
