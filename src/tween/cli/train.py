@@ -18,6 +18,10 @@ def parser() -> argparse.ArgumentParser:
     add_fast(recipes.add_parser("fast", help="the small network that users run"))
     train_interp.add(recipes.add_parser("interp", help="thesis and quality, in the plan's three phases"))
     train_world.add_doom(recipes.add_parser("doom", help="a world from nothing: recorded, trained, judged"))
+    train_world.add_vae(recipes.add_parser("vae", help="the autoencoder of a world"))
+    train_world.add_stream(
+        recipes.add_parser("stream", help="the network of a world, or a student of few steps")
+    )
     train_splat.add(recipes.add_parser("splat", help="N frames as one moving cloud of Gaussians"))
     return p
 
@@ -45,7 +49,13 @@ def add_fast(p: argparse.ArgumentParser) -> None:
     p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")
 
 
-OTHERS = {"interp": train_interp.main, "doom": train_world.doom, "splat": train_splat.main}  # than fast
+OTHERS = {
+    "interp": train_interp.main,
+    "doom": train_world.doom,
+    "vae": train_world.vae,
+    "stream": train_world.stream,
+    "splat": train_splat.main,
+}  # than fast
 
 
 def dashed(argv: list[str]) -> list[str]:

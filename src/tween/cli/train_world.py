@@ -69,3 +69,120 @@ def doom(args: dict[str, Any]) -> int:
         ),
     )
     return 0
+
+
+def add_vae(p: argparse.ArgumentParser) -> None:
+    """Flags of `tween train vae`."""
+    _shards(p, "vae-small", steps=20_000, batch_size=16, lr=5e-4)
+    p.add_argument("--length", type=int, default=65, help="frames of a clip, 1 + 4m")
+    p.add_argument("--learn", type=int, default=17, help="how many of them are learned at a time")
+
+
+def vae(args: dict[str, Any]) -> int:
+    """The autoencoder."""
+    from tween.cli.train import finish
+    from tween.data.episodes import read
+    from tween.recipes.vae import clips, sample
+    from tween.recipes.vae import vae as recipe
+
+    length = args.pop("length")
+    held = args.pop("val")
+    batch = clips(
+        read(args.pop("data")),
+        length=length,
+        batch_size=args["batch_size"],
+        seed=args["seed"],
+        device=args["device"],
+    )
+    clip = None if held is None else sample(read(held), length=2 * length - 1, device=args["device"])
+    return finish(recipe(batch=batch, held=clip, **args))
+
+
+def add_stream(p: argparse.ArgumentParser) -> None:
+    """Flags of `tween train stream`."""
+    _shards(p, "stream", steps=20_000, batch_size=64, lr=1e-3)
+    p.add_argument(
+        "--vae", type=Path, required=True, help="a checkpoint of tween train vae, or the file of a world"
+    )
+    p.add_argument(
+        "--distill",
+        type=Path,
+        metavar="TEACHER",
+        help="a checkpoint of this recipe: a student of few steps of it",
+    )
+    p.add_argument("--latents", type=int, default=21, help="of a clip")
+    p.add_argument("--stride", type=int, default=20, help="frames between the beginnings of clips")
+    p.add_argument("--window", type=int, default=6, help="latents that a block sees, its own among them")
+    p.add_argument("--teach", choices=("teacher", "diffusion"), default="teacher", help="kind of forcing")
+    p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
+    p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
+    p.add_argument("--no-compile", dest="compiled", action="store_false")
+    p.add_argument(
+        "--world", type=Path, metavar="FILE", help="in the end, all in one file for tween play --world FILE"
+    )
+
+
+def stream(args: dict[str, Any]) -> int:
+    """The network, or with --distill its student."""
+    from dataclasses import replace
+
+    from tween.cli.train import finish
+    from tween.data.episodes import read
+    from tween.models.stream.config import DOOM, Rule
+    from tween.models.stream.distill import Matching
+    from tween.models.stream.sampling import Sampling, even
+    from tween.models.stream.task import Forcing
+    from tween.recipes import stream as recipes
+    from tween.recipes import world_parts as parts
+    from tween.recipes.world import finished
+    from tween.zoo.load import place
+
+    data, teacher, world, shift = read(args["data"]), args["distill"], args["world"], args["shift"]
+    sampling = Sampling(shift=shift) if teacher else even(4, shift=shift)
+    codec = parts.frozen(parts.codec(args["vae"], args["device"]))
+    fed = recipes.fed(
+        codec,
+        data,
+        args["val"] and read(args["val"]),
+        latents=args["latents"],
+        stride=args["stride"],
+        batch_size=args["batch_size"],
+        sampling=sampling,
+        device=args["device"],
+        seed=args["seed"],
+    )
+    same = ("name", "device", "steps", "batch_size", "lr", "precision", "minutes", "eval_interval", "seed")
+    common = {name: args[name] for name in same} | fed
+    if teacher:
+        net = parts.network(teacher, args["device"])
+        run = recipes.distil(teacher=net, matching=Matching(sampling=sampling, shift=shift), **common)
+    else:
+        run = recipes.stream(
+            config=replace(DOOM, rule=Rule(window=args["window"])),
+            forcing=Forcing(teach=args["teach"], shift=shift, stain=args["stain"]),
+            compiled=args["compiled"] and place(args["device"]).type == "cuda",
+            **common,
+        )
+    code = finish(run)
+    if world:
+        finished(world, run, codec, sampling, data)
+    return code
+
+
+def _shards(p: argparse.ArgumentParser, name: str, *, steps: int, batch_size: int, lr: float) -> None:
+    p.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="shards of tween data record doom; kept, decoded, on the device",
+    )
+    p.add_argument("--val", type=Path, help="other such shards, to judge by: the best weights are kept")
+    p.add_argument("--name", default=name, help="runs/NAME holds checkpoints and logs")
+    p.add_argument("--device", default="auto")
+    p.add_argument("--steps", type=int, default=steps, help="of the whole schedule, over all resumed runs")
+    p.add_argument("--batch-size", type=int, default=batch_size)
+    p.add_argument("--lr", type=float, default=lr)
+    p.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
+    p.add_argument("--eval-interval", type=int, default=1000, metavar="STEPS")
+    p.add_argument("--seed", type=int, default=0)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tween.core import TweenError
-from tween.data.episodes import Episodes, Window, windows
+from tween.data.episodes import Episodes, Window, loaded, windows
 from tween.engine import distributed
 from tween.engine.optim import Optim
 from tween.engine.run import Run
 from tween.models.stream.config import DOOM, StreamConfig
 from tween.models.stream.distill import DistillTask, Matching
 from tween.models.stream.net.net import StreamNet
+from tween.models.stream.sampling import Sampling
 from tween.models.stream.task import Forcing, ForcingTask
+from tween.models.stream.timeline import frames_of
 from tween.nn.vae import WanVAE
 from tween.recipes.vae import pixels
+from tween.recipes.world_judge import held, validation
 from tween.zoo.load import place
 
 Batch = Callable[[int], Window]
@@ -133,6 +138,33 @@ def distil(
         log_interval=10,
         about={"matching": str(matching)},
     )
+
+
+def fed(
+    vae: WanVAE,
+    data: Episodes,
+    val: Episodes | None,
+    *,
+    latents: int,
+    stride: int,
+    batch_size: int,
+    sampling: Sampling,
+    device: str = "auto",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Batches of shards, and judges from other shards, as `stream` and `distil` take them.
+
+    Args:
+        vae: frozen, as a session runs it.
+        val: held-out episodes, of which the best weights are those that stay nearest to real pictures; None: the last.
+        latents, stride: see `encoded`; the length is that of so many latents.
+    """
+    clips = encoded(vae, data, length=frames_of(latents), stride=stride, device=device)
+    batches = {"batch": draws(clips, batch_size=batch_size, seed=seed)}
+    if val is None:
+        return batches
+    judges = held(replace(val, frames=loaded(val)), rollouts=48, blocks=48)
+    return batches | {"validate": validation(vae, judges, sampling), "best_key": "kept"}
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tween.core import TweenError
-from tween.data.episodes import Episodes, Jpegs, loaded, windows
+from tween.data.episodes import Episodes, Jpegs, loaded, take, windows
 from tween.engine import distributed
 from tween.engine.optim import Optim
 from tween.engine.run import Run
@@ -107,6 +107,13 @@ def clips(
         return picked.movedim(-1, 2).float() / 255
 
     return batch
+
+
+def sample(episodes: Episodes, *, length: int, count: int = 4, device: str = "auto") -> Tensor:
+    """`count` clips `b t 3 h w` of held-out episodes, evenly taken, on the device."""
+    places = windows(episodes, length, stride=length)
+    chosen = places[np.linspace(0, len(places) - 1, min(count, len(places))).astype(int)]
+    return take(episodes, chosen, length).frames.to(place(device)).movedim(-1, 2).float() / 255
 
 
 def pixels(episodes: Episodes, device: str = "auto") -> Tensor:

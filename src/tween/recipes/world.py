@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ import torch
 from torch import Tensor
 
 from tween.core import TweenError
-from tween.data.episodes import Episodes, take, windows
+from tween.data.episodes import Episodes
 from tween.data.record_doom import RATE, Doom, record_in_bulk
 from tween.engine import checkpoint, train
 from tween.engine.run import Report, Run
-from tween.evaluate.world import contact_sheet, spread
+from tween.evaluate.world import contact_sheet
 from tween.models.stream.config import DOOM, StreamConfig
 from tween.models.stream.distill import Matching
 from tween.models.stream.net.net import StreamNet
@@ -29,8 +30,9 @@ from tween.models.stream.task import Forcing
 from tween.models.stream.timeline import frames_of
 from tween.nn.vae import SMALL, WanConfig, WanVAE
 from tween.recipes import world_judge
+from tween.recipes import world_parts as parts
 from tween.recipes.stream import distil, draws, encoded, stream
-from tween.recipes.vae import clips, fidelity, pixels, vae
+from tween.recipes.vae import clips, fidelity, pixels, sample, vae
 from tween.zoo.load import place
 from tween.zoo.worlds import save_world
 
@@ -57,7 +59,7 @@ class Plan:
         many, few: sampling of the pretrained network, and of the student.
         rollouts: that are judged in the end.
         walks: a minute long each.
-        names: of the runs.
+        compiled: the network, on a GPU; compiling the autoencoder takes longer than a short sitting wins back.
     """
 
     record: Doom = field(default_factory=Doom)
@@ -142,9 +144,7 @@ def recorded(plan: Plan, told: Told) -> tuple[Episodes, Episodes]:
 
 def autoencoder(train_on: Episodes, held: Episodes, plan: Plan, out: Path, told: Told) -> WanVAE:
     """The autoencoder, frozen, in the precision that sessions run in."""
-    length = 1 + 2 * (plan.length - 1)
-    shown = take(held, spread(windows(held, length, stride=length), 4), length).frames
-    shown = shown.to(place(plan.device)).movedim(-1, 2).float() / 255
+    shown = sample(held, length=2 * plan.length - 1, device=plan.device)
     run = vae(
         batch=clips(train_on, length=plan.length, batch_size=plan.batches[0], device=plan.device),
         held=shown,
@@ -155,12 +155,8 @@ def autoencoder(train_on: Episodes, held: Episodes, plan: Plan, out: Path, told:
         **_common(plan),
     )
     done = sitting(run, plan.minutes[0], plan.steps[0], out)
-    net = WanVAE(plan.vae)
-    net.load_state_dict(weights(out / f"{run.name}.safetensors", "vae."))
-    net = net.to(place(plan.device)).eval()
-    full = fidelity(torch.nn.ModuleDict({"vae": net}), 0, clips=shown)
-    net.to(torch.float16 if place(plan.device).type == "cuda" else torch.float32).requires_grad_(False)
-    told(autoencoder=done | full)
+    net = parts.frozen(parts.codec(out / f"{run.name}.safetensors", plan.device))
+    told(autoencoder=done | fidelity(torch.nn.ModuleDict({"vae": net}), 0, clips=shown))
     return net
 
 
@@ -185,13 +181,12 @@ def network(
         name=PARTS[1],
         batch_size=plan.batches[1],
         lr=plan.rates[1],
+        compiled=plan.compiled and place(plan.device).type == "cuda",
         **_common(plan),
     )
     done = sitting(run, plan.minutes[1], plan.steps[1], out)
-    net = StreamNet(plan.net)
-    net.load_state_dict(weights(out / f"{run.name}.safetensors", "net."))
     told(network=done)
-    return net.to(place(plan.device))
+    return parts.network(out / f"{run.name}.safetensors", plan.device)
 
 
 def taught(
@@ -201,8 +196,8 @@ def taught(
     kept = out / f"{PARTS[2]}.safetensors"
     if not plan.minutes[2] and not kept.is_file():
         return None
-    before = world_judge.measured(world_judge.going_on(base, codec, plan.few), few)
-    common = {key: value for key, value in _common(plan).items() if key != "compiled"}
+    untaught = world_judge.uncompiled(base, codec.mean.dtype)
+    before = world_judge.measured(world_judge.going_on(untaught, codec, plan.few), few)
     least = before["obeyed"] - 0.03
     run = distil(
         batch=draws(latents, batch_size=plan.batches[2]),
@@ -213,13 +208,11 @@ def taught(
         name=PARTS[2],
         batch_size=plan.batches[2],
         lr=plan.rates[2],
-        **common,
+        **_common(plan),
     )
     done = sitting(run, plan.minutes[2], plan.steps[2], out)
-    net = StreamNet(plan.net)
-    net.load_state_dict(weights(kept, "net."))
     told(student=done | {"before": before})
-    return net.to(place(plan.device))
+    return parts.network(kept, plan.device)
 
 
 def judged(
@@ -253,17 +246,12 @@ OBEYS = 0.95  # share of rollouts
 def openings(held: Episodes, count: int = 8) -> list[Tensor]:
     """Pictures to begin with: of held-out episodes, the first each."""
     chosen = torch.linspace(0, len(held) - 1, min(count, len(held))).long().tolist()
-    return [torch.from_numpy(held.frames[n, 0]).movedim(-1, 0).float() / 255 for n in chosen]
+    return [torch.from_numpy(held.frames[n, :1])[0].movedim(-1, 0).float() / 255 for n in chosen]
 
 
 def _common(plan: Plan) -> dict[str, Any]:
-    cuda = place(plan.device).type == "cuda"
-    return {
-        "device": plan.device,
-        "precision": "bf16" if cuda else "fp32",
-        "compiled": plan.compiled and cuda,
-        "runs": plan.runs,
-    }
+    precision = "bf16" if place(plan.device).type == "cuda" else "fp32"
+    return {"device": plan.device, "precision": precision, "runs": plan.runs}
 
 
 def sitting(run: Run, minutes: float, steps: int | None, out: Path) -> dict[str, Any]:
@@ -328,11 +316,8 @@ def keeping(run: Run, kept: Path, seconds: float = 20.0) -> Iterator[None]:
 def keep(run: Run, kept: Path) -> None:
     """Write the best of the run's weights to `kept`, or its last where none is best; of modules, the first alone: a
     critic is not kept."""
-    found = [
-        run.folder / f"{name}.safetensors" for name in ("best", "last") if name == "last" or run.best_key
-    ]
-    source = next((path for path in found if path.is_file()), None)
-    if source is None or (kept.is_file() and kept.stat().st_mtime >= source.stat().st_mtime):
+    source = result(run)
+    if not source.is_file() or (kept.is_file() and kept.stat().st_mtime >= source.stat().st_mtime):
         return
     first = next(iter(run.task.modules))
     values = {
@@ -342,6 +327,15 @@ def keep(run: Run, kept: Path) -> None:
     checkpoint.write(kept, values, {"kind": "lean", "step": head["step"], "config": head["config"]})
 
 
-def weights(kept: Path, prefix: str) -> dict[str, Tensor]:
-    """What `keep` kept of one module, by its own names, in full precision."""
-    return checkpoint.part(checkpoint.weights(kept), prefix)
+def result(run: Run) -> Path:
+    """The checkpoint that counts: the best where one is kept, else the last."""
+    best = run.folder / "best.safetensors"
+    return best if run.best_key and best.is_file() else run.folder / "last.safetensors"
+
+
+def finished(path: Path, run: Run, codec: WanVAE, sampling: Sampling, episodes: Episodes) -> None:
+    """What a run of `tween.recipes.stream` came to, as a world in half precision in the file `path`."""
+    net, rate = parts.network(result(run), "cpu"), Fraction(episodes.about[0]["rate"])
+    save_world(
+        path, net.half(), codec.half(), sampling, name=path.stem, rate=rate, pictures=openings(episodes)
+    )

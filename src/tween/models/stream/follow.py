@@ -43,7 +43,7 @@ def follow(
         raise TweenError(
             f"one frame, or those of whole blocks of {size} latents, are gone on from, but got {seen.shape[1]}"
         )
-    latents, _ = codec.encode(seen.to(dtype))
+    latents = codec.encode(seen)[0].to(dtype)
     image, actions = latents[:, 0], actions.to(seen.device, dtype)
     cache = begin(net.config, len(seen), tuple(image.shape[-2:]), device=seen.device, dtype=dtype)
     decoded = codec.decode(latents)[1] if n else None

@@ -91,9 +91,10 @@ class StreamNet(nn.Module):
             cache = replace(cache, seen=self._pictured(context))
         seen = cache.seen if cache is not None else self._pictured(context)
         time = self._time(level, heard)
-        x = self._through(
-            self.embed(folded(x, self.config.patch)), time, heard, self._looks(sight, grid), seen, cache
-        )
+        x = self.embed(folded(x, self.config.patch)).to(
+            self.modulate.dtype
+        )  # as blocks leave it: one graph for all
+        x = self._through(x, time, heard, self._looks(sight, grid), seen, cache)
         shift, scale = (time[:, :, None] + self.modulate)[:, :, :, None].unbind(2)
         v = self.head(self.norm(x[:, -n:]) * (1 + scale[:, -n:]) + shift[:, -n:])
         return unfolded(v, self.config.patch, grid), cache
