@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tween.core import TweenError
+from tween.ops.raster.fused import composite_fused
 from tween.ops.raster.projection import Projected, project
 from tween.ops.raster.reference import composite_reference
 from tween.ops.raster.scene import Camera, Gaussians, Rendered, merge, moved, pinhole
@@ -68,6 +69,9 @@ def render(
 
 
 def _composite(seen: Projected, channels: Tensor, camera: Camera, backend: Backend, tile: int) -> Tensor:
+    fused = TRITON and channels.is_cuda and channels.dtype == torch.float32
+    if backend == "triton" or (backend == "auto" and fused):
+        return composite_fused(seen, channels, camera, tile)
     if backend == "reference":
         return composite_reference(seen, channels, camera)
     return composite(seen, channels, camera, tile)
