@@ -207,18 +207,29 @@ def world(name: str | Path | None = None, *, device: str = "auto") -> World:
 
 
 def open_model(
-    model: str | Filler | None = None, *, device: str, precision: str = "auto", scale: float = 1.0
+    model: str | Filler | None = None,
+    *,
+    device: str,
+    precision: str = "auto",
+    scale: float = 1.0,
+    frames: int | None = None,
 ) -> tuple[Tiled, tuple[Fallback, ...]]:
-    """A filler for frames of any size, fitted to free memory, and what to fall back on when memory runs out."""
+    """A filler for frames of any size, fitted to free memory, and what to fall back on when memory runs out.
+
+    `frames`: how many known ones it sees around a gap; None: what it sees by itself.
+    """
+    from tween.zoo.load import seeing
+
     if model is not None and not isinstance(model, str):
-        return fit(model, budget(device)), ()
+        return fit(seeing(model, frames), budget(device)), ()
     from tween.zoo import ZOO, load
 
     name = model or next(iter(ZOO))
 
     def opened(precision: str, scale: float, part: int = 1) -> Tiled:
         free = budget(device)
-        return fit(load(name, device=device, precision=precision, scale=scale), free and free // part)
+        found = load(name, device=device, precision=precision, scale=scale)
+        return fit(seeing(found, frames), free and free // part)
 
     first = opened(precision, scale)
     less = "fp16" if device.startswith("cuda") else precision

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.models.interp.toy import TOY, TOY1, fast_net
+from tests.models.splat.toy import net as splat_net
 from tween.core import Filler, Frame, clone
 from tween.infer.fill import fill
 from tween.infer.plan import Marked, gaps
@@ -18,6 +19,7 @@ from tween.models.interp.config import QUALITY, with_block
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
+from tween.models.splat.filler import SplatFiller
 from tween.zoo.load import load
 from tween.zoo.registry import ZOO
 
@@ -45,6 +47,7 @@ TOYS = {
     "toy thesis 1": lambda: hybrid(TOY1),
     "toy thesis": lambda: hybrid(TOY),
     "toy quality": lambda: hybrid(TOY_QUALITY),
+    "toy splat": lambda: SplatFiller(splat_net(live=True)),
 }
 ALL = [*ZOO, *TOYS]
 NETWORKS = ["fast", *TOYS]

@@ -38,6 +38,8 @@ class Options:
     """Frames a second of an image sequence, which has none of its own. Default: 25."""
     model: Annotated[str | None, arg(metavar="NAME")] = None
     """One of `tween models`, a run (NAME, or NAME_best) or a checkpoint. Default: the first of `tween models`."""
+    frames: Annotated[int | None, arg(metavar="N")] = None
+    """Known frames that splat sees around each new one: 2, 3 or 4."""
     device: str = "auto"
     """cpu, cuda, cuda:1; auto takes a GPU where there is one."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -90,7 +92,11 @@ def main(argv: list[str]) -> int:
         raise TweenError("expected where to write, but got no output; pass -o OUT, or --dry-run only to look")
     device = api.pick_device(options.device)
     filler, fallbacks = api.open_model(
-        trained(options, device), device=device, precision=options.precision, scale=options.scale
+        trained(options, device),
+        device=device,
+        precision=options.precision,
+        scale=options.scale,
+        frames=options.frames,
     )
     if options.dry_run:
         return _look(wish, info, filler, device, options.json, console)

@@ -87,6 +87,7 @@ def _training(p: Any) -> None:
     )
     p.add_argument("--eval-full-every", type=int, default=5, metavar="EPOCHS", help="the full benchmark")
     p.add_argument("--ema", type=float, default=0.0, help="decay of the average of the weights; 0: none")
+    p.add_argument("--start", help="released weights whose features to begin from, such as fast")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
 
@@ -123,7 +124,7 @@ def build(args: dict[str, Any]) -> Any:
         "precision",
         "warmup_epochs",
     )
-    same += ("flow_share", "eval_full_every", "ema", "seed", "minutes")
+    same += ("flow_share", "eval_full_every", "ema", "seed", "minutes", "start")
     crop = tuple(args["crop"]) * (2 if len(args["crop"]) == 1 else 1)
     if len(crop) != 2:
         raise TweenError(f"--crop should be one side or H W, but got {len(crop)} numbers")

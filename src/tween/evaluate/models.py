@@ -15,9 +15,14 @@ from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
+from tween.models.splat.config import SplatConfig
+from tween.models.splat.filler import SplatFiller
+from tween.models.splat.net import SplatNet
 from tween.nn.lgs import BlockConfig
 from tween.zoo import ZOO, load, place
 from tween.zoo.load import DTYPES, Precision
+
+NETS = {FastConfig: FastNet, NetConfig: HybridNet, SplatConfig: SplatNet}
 
 
 def ready(
@@ -74,7 +79,7 @@ def restored(path: Path, device: torch.device, dtype: torch.dtype, scale: float 
     if stored is None:
         raise TweenError(f"{path} stores no config of its network, so it cannot be built; train it anew")
     config = config_of(stored, path)
-    net = FastNet(config) if isinstance(config, FastConfig) else HybridNet(config)
+    net = NETS[type(config)](config)
     weights = checkpoint.part(checkpoint.weights(path), "net.")
     wanted = net.state_dict()
     wrong = [k for k in wanted.keys() | weights.keys() if k not in wanted or k not in weights]
@@ -84,14 +89,16 @@ def restored(path: Path, device: torch.device, dtype: torch.dtype, scale: float 
             f"{path} holds weights that its config has no place for, such as {min(wrong)}; train it anew"
         )
     net.load_state_dict(weights)
+    if isinstance(net, SplatNet):
+        return SplatFiller(net.to(device), dtype=dtype)
     if isinstance(net, FastNet):
         return InterpFiller(net.to(device, dtype, memory_format=torch.channels_last), scale=scale)
     return HybridFiller(net.to(device), dtype=dtype, scale=scale)
 
 
-def config_of(stored: dict[str, Any], path: Path) -> FastConfig | NetConfig:
+def config_of(stored: dict[str, Any], path: Path) -> FastConfig | NetConfig | SplatConfig:
     """A config from the plain values that a checkpoint keeps of it."""
-    kind = FastConfig if "pyramid" in stored else NetConfig
+    kind = FastConfig if "pyramid" in stored else SplatConfig if "lifetime" in stored else NetConfig
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
     block = values.pop("block", {})
     for wanted, given in ((kind, values), (BlockConfig, block)):

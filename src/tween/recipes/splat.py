@@ -21,7 +21,7 @@ from tween.models.splat.filler import SplatFiller
 from tween.models.splat.net import SplatNet
 from tween.models.splat.task import SplatTask, Weights
 from tween.recipes.splat_feeds import Feed, Length
-from tween.zoo.load import place
+from tween.zoo.load import place, released
 
 
 def splat(
@@ -38,6 +38,7 @@ def splat(
     lr: float = 2e-4,
     warmup_epochs: int = 5,
     flow_share: float = 0.3,
+    start: str | None = None,
     val: Sequence[Any] = (),
     full: Callable[[nn.ModuleDict], dict[str, float]] | None = None,
     eval_full_every: int = 5,
@@ -53,6 +54,7 @@ def splat(
         steps: of the whole run; instead of `epochs`, whose shares warm-up and validation keep.
         warmup_epochs: of fixed weights of the losses, before they are learned.
         flow_share: share of the run in which the Gaussians' flow is supervised.
+        start: released weights whose features and keys to begin from, such as `fast`; all else begins anew.
         val: triplets to validate on; the best weights are kept by their PSNR.
         full: the whole benchmark: modules -> values; run every `eval_full_every` epochs.
         fields: of the `Run`, such as minutes, ema, accumulate, sharded.
@@ -79,7 +81,9 @@ def splat(
         flow_until=max(1, round(flow_share * length.steps)),
     )
     torch.manual_seed(seed)  # a run is a function of its arguments
-    task = SplatTask(SplatNet(config), weights)
+    net = SplatNet(config)
+    carried = {} if start is None else begun(net, start)
+    task = SplatTask(net, weights)
     task.modules.to(where)
     watched = bool(val) or full is not None
     return Run(
@@ -97,7 +101,7 @@ def splat(
         log_interval=min(50, epoch),
         save_interval=epoch,
         runs=runs,
-        about=feed.about | {"steps an epoch": epoch},
+        about=feed.about | {"steps an epoch": epoch} | carried,
         **fields,
     )
 
@@ -120,3 +124,23 @@ def _validate(
         values |= full(modules)
     modules.train(training)
     return values
+
+
+@torch.no_grad()
+def begun(net: SplatNet, name: str) -> dict[str, str]:
+    """Copy into `net` what features and matching keys the released network `name` has of the same shape.
+
+    Raises:
+        TweenError: if that is nothing.
+    """
+    own, taken = net.state_dict(), 0
+    for key, value in released(name).items():
+        for place in (key, f"encoder.{key}", f"pairs.{key}"):
+            if place in own and own[place].shape == value.shape:
+                own[place].copy_(value)
+                taken += 1
+    if not taken:
+        raise TweenError(
+            f"{name} holds nothing that fits this network; begin from fast, or leave out --start"
+        )
+    return {"begun from": f"{taken} tensors of {name}"}

@@ -46,6 +46,22 @@ def load(
     return quickest(lambda dtype: entry.build(weights, where, dtype, scale))
 
 
+def seeing(filler: Filler[Any], frames: int | None) -> Filler[Any]:
+    """`filler` shown `frames` known frames around every gap; None: as many as it sees by itself.
+
+    Raises:
+        TweenError: if it takes another number.
+    """
+    own = filler.past + filler.future
+    if frames is None or frames == own:
+        return filler
+    if not hasattr(filler, "seeing"):
+        raise TweenError(
+            f"this model sees {own} frames, but --frames {frames} was asked for; leave it out, or use splat"
+        )
+    return filler.seeing(frames)
+
+
 def released(name: str) -> dict[str, Tensor]:
     """The tensors of the network called `name`, checked, to train on from.
 

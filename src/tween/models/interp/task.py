@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tween.losses import census, charbonnier, distillation, flow_epe, laplacian
+from tween.losses.matching import matching_nll, returns
 from tween.models.interp.fast import FastNet, Refiner, in_pixels_of, motion_size, rescale_flow, shrink
 from tween.models.interp.match import Motion
 from tween.nn.match import scores
-from tween.ops.warp import backward_warp, pixel_grid, resize_flow
+from tween.ops.warp import backward_warp, resize_flow
 
 
 class Batch(Protocol):
@@ -191,25 +192,4 @@ def match_error(motion: Motion, between: Tensor, known: Tensor) -> Tensor:
     """
     v01, v10 = (F.avg_pool2d(between, 16) / 16).split(2, 1)
     pairs = ((motion.key0, motion.key1, v01, v10), (motion.key1, motion.key0, v10, v01))
-    return sum(_nll(scores(a, b), v, known[:, None] * returns(v, back)) for a, b, v, back in pairs) / 2
-
-
-def returns(v: Tensor, back: Tensor) -> Tensor:
-    """`b hw`: where following `v` and then `back` returns to within a cell, so that nothing has come in front."""
-    return ((v + backward_warp(back, v)).norm(dim=1) < 1).flatten(1)
-
-
-def _nll(score: Tensor, flow: Tensor, counts: Tensor) -> Tensor:
-    h, w = flow.shape[-2:]
-    x, y = (pixel_grid(h, w, flow.device) + flow).flatten(2).unbind(1)
-    inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
-    x, y = x.clamp(0, w - 1), y.clamp(0, h - 1)
-    log_p = score.log_softmax(-1)
-    total = torch.zeros_like(x)
-    for dy in (0, 1):
-        for dx in (0, 1):
-            cx, cy = (x.floor() + dx).clamp(max=w - 1), (y.floor() + dy).clamp(max=h - 1)
-            share = (1 - (x - x.floor() - dx).abs()) * (1 - (y - y.floor() - dy).abs())
-            total = total - share * log_p.gather(2, (cy * w + cx).long()[..., None])[..., 0]
-    counts = inside * counts
-    return (total * counts).sum() / counts.sum().clamp_min(1)
+    return sum(matching_nll(scores(a, b), v, known[:, None] * returns(v, back)) for a, b, v, back in pairs) / 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from tween.nn.lgs import BlockConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,9 +13,10 @@ class SplatConfig:
 
     Attributes:
         widths: of the features at 1/4 and 1/8 (convolutions), 1/16 and 1/32 (SS2D).
-        blocks: SS2D blocks of each frame alone at 1/16 and at 1/32.
-        fusion: blocks over all frames together at 1/32 and at 1/16.
-        d_state, headdim, chunk: of every Mamba2.
+        alone: SS2D blocks of each frame alone at 1/16 and at 1/32.
+        fusion: blocks over all frames together: LGS at 1/32, Mamba2 at 1/16.
+        block: the LGS blocks.
+        d_state, headdim, chunk: of the other Mamba2s.
         key: channels by which frames are matched.
         refine: widths of the motion refiners at 1/16, 1/8, 1/4.
         hidden: state that one refiner hands to the next.
@@ -27,9 +30,10 @@ class SplatConfig:
             are a pixel wide, and 0.3 would blur the picture they were lifted from.
     """
 
-    widths: tuple[int, int, int, int] = (32, 64, 96, 128)
-    blocks: tuple[int, int] = (1, 2)
+    widths: tuple[int, int, int, int] = (32, 64, 96, 96)
+    alone: tuple[int, int] = (1, 1)
     fusion: tuple[int, int] = (2, 1)
+    block: BlockConfig = field(default_factory=BlockConfig)
     d_state: int = 32
     headdim: int = 32
     chunk: int = 64
@@ -47,8 +51,9 @@ class SplatConfig:
 
 TOY = SplatConfig(
     widths=(8, 8, 16, 16),
-    blocks=(1, 1),
+    alone=(1, 1),
     fusion=(1, 1),
+    block=BlockConfig(headdim=16, d_state=8, chunk=16),
     d_state=8,
     headdim=16,
     chunk=16,

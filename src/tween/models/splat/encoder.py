@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tween.models.splat.config import SplatConfig
+from tween.nn.lgs import LGSBlock
 from tween.nn.mamba2 import Mamba2Branch
 
 
@@ -35,6 +36,9 @@ class ScanBlock(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
         self.mamba = Mamba2Branch(d, d_state=c.d_state, headdim=c.headdim, chunk=c.chunk)
         self.mlp = nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d))
+        for last in (self.mamba.out_proj, self.mlp[2]):
+            nn.init.zeros_(last.weight)  # the block begins as nothing
+        nn.init.zeros_(self.mlp[2].bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """`b h w f d` -> `b h w f d`, any f."""
@@ -52,37 +56,55 @@ def together(x: Tensor) -> Tensor:
     return x.permute(0, 3, 4, 1, 2)
 
 
+class Pyramid(nn.Module):
+    """Convolutions on each frame at 1/4, 1/8, 1/16, 1/32, laid out as those of preset `fast`, whose weights fit."""
+
+    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.quarter = nn.Sequential(conv(48, a), conv(a, a))
+        self.eighth = nn.Sequential(conv(a, b, 2), conv(b, b))
+        self.sixteenth = nn.Sequential(conv(b, c, 2), conv(c, c))
+        self.last = nn.Sequential(conv(c, d, 2), conv(d, d))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`m 3 h w` in [0, 1] to 1/4, 1/8 and 1/16."""
+        quarter = self.quarter(F.pixel_unshuffle(image - 0.5, 4))
+        eighth = self.eighth(quarter)
+        return quarter, eighth, self.sixteenth(eighth)
+
+
 class Encoder(nn.Module):
-    """SS2D of each frame, then fusion over time, coarse first."""
+    """Convolutions, SS2D of each frame alone, then fusion over time: LGS blocks (Mamba2 over all frames interleaved,
+    and attention) at 1/32, Mamba2 at 1/16."""
 
     def __init__(self, config: SplatConfig) -> None:
         super().__init__()
-        a, b, c, d = config.widths
-        self.quarter = nn.Sequential(conv(48, a), conv(a, a))
-        self.eighth = nn.Sequential(conv(a, b, 2), conv(b, b))
-        self.down16, self.down32 = conv(b, c, 2), conv(c, d, 2)
-        self.alone16, self.alone32 = (
+        *_, c, d = config.widths
+        self.pyramid = Pyramid(config.widths)
+        self.alone16, self.alone32, self.fuse16 = (
             nn.ModuleList(ScanBlock(width, config) for _ in range(count))
-            for width, count in zip((c, d), config.blocks, strict=True)
+            for width, count in zip((c, d, c), (*config.alone, config.fusion[1]), strict=True)
         )
-        self.fuse32, self.fuse16 = (
-            nn.ModuleList(ScanBlock(width, config) for _ in range(count))
-            for width, count in zip((d, c), config.fusion, strict=True)
+        self.blocks = nn.ModuleList(
+            LGSBlock(d, config.block, shifted=i % 2 == 1) for i in range(config.fusion[0])
         )
-        self.up = nn.Conv2d(d, c, 1)
+        self.down = nn.Conv2d(d, c, 1)
+        self.mix = conv(c, c)
         self.when = nn.Linear(2 * len(WAVES), d)
+        nn.init.zeros_(self.when.weight)
+        nn.init.zeros_(self.when.bias)
 
     def forward(self, frames: Tensor, times: Tensor) -> Features:
         """Frames `b n 3 h w` in [0, 1], sides multiples of 32, at `times` `b n` in units of the mean gap."""
         n = frames.shape[1]
-        quarter = self.quarter(F.pixel_unshuffle(frames.flatten(0, 1) - 0.5, 4))
-        eighth = self.eighth(quarter)
-        x16 = alone(self.alone16, self.down16(eighth))
-        x32 = alone(self.alone32, self.down32(x16)).unflatten(0, (-1, n))
+        quarter, eighth, x16 = self.pyramid(frames.flatten(0, 1))
+        x32 = self.pyramid.last(x16)
+        x16, x32 = alone(self.alone16, x16), alone(self.alone32, x32).unflatten(0, (-1, n))
         x32 = x32 + self.when(waves(times).to(x32.dtype))[..., None, None]
-        x32 = fused(self.fuse32, x32).flatten(0, 1)
-        x16 = x16 + F.interpolate(self.up(x32), scale_factor=2, mode="bilinear", align_corners=False)
-        x16 = fused(self.fuse16, x16.unflatten(0, (-1, n)))
+        x32 = fused(self.blocks, x32).flatten(0, 1)
+        x16 = x16 + F.interpolate(self.down(x32), scale_factor=2, mode="bilinear", align_corners=False)
+        x16 = fused(self.fuse16, self.mix(x16).unflatten(0, (-1, n)))
         return Features(*(x.unflatten(0, (-1, n)) for x in (quarter, eighth)), x16)
 
 

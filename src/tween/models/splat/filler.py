@@ -47,6 +47,10 @@ class SplatFiller:
         self.net, self.dtype = net.eval(), dtype
         self.past, self.future, self.multiple = (frames + 1) // 2, frames // 2, net.multiple
 
+    def seeing(self, frames: int) -> SplatFiller:
+        """The same network with another N."""
+        return SplatFiller(self.net, frames=frames, dtype=self.dtype)
+
     def begin(self, shape: tuple[int, int, int, int], *, seed: int, device: Any, dtype: Any) -> Kept:
         """Nothing seen yet. The network draws nothing, so `seed` has no effect."""
         return Kept()

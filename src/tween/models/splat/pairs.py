@@ -21,11 +21,13 @@ class Pairs(NamedTuple):
         levels: displacement `b p 2 h w` at 1/16, 1/8, 1/4, in pixels of that level.
         trust: logit that the last of them holds, `b p 1 h w`.
         hidden: `b p c h w` at 1/4.
+        key: `b n c h w` at 1/16, what frames are matched by.
     """
 
     levels: tuple[Tensor, Tensor, Tensor]
     trust: Tensor
     hidden: Tensor
+    key: Tensor
 
 
 def neighbours(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -76,7 +78,8 @@ class PairMotion(nn.Module):
         """Of all neighbours in `features`."""
         n = features.quarter.shape[1]
         one, other = neighbours(n, features.quarter.device)
-        motion, hidden = self.matched(features.sixteenth, one, other), None
+        key = self.key(features.sixteenth.flatten(0, 1)).unflatten(0, (-1, n))
+        motion, hidden = self.matched(key, one, other), None
         levels = []
         for refiner, x in (
             (self.at16, features.sixteenth),
@@ -89,11 +92,10 @@ class PairMotion(nn.Module):
             motion, hidden = refiner(x[:, one].flatten(0, 1), x[:, other].flatten(0, 1), motion, hidden)
             levels.append(motion[:, :2].unflatten(0, (-1, len(one))))
         trust, hidden = (x.unflatten(0, (-1, len(one))) for x in (motion[:, 2:], hidden))
-        return Pairs(tuple(levels), trust, hidden)
+        return Pairs(tuple(levels), trust, hidden, key)
 
-    def matched(self, x: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        """Coarse motion `bp 3 h w` of features `b n c h w`: what matches, is certain, and is returned."""
-        key = self.key(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    def matched(self, key: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        """Coarse motion `bp 3 h w` of keys `b n c h w`: what matches, is certain, and is returned."""
         v, certainty = global_match(key[:, one].flatten(0, 1), key[:, other].flatten(0, 1))
         slope, threshold = self.trust.float()
         v = v * torch.sigmoid(slope * (certainty - threshold))

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tween.losses.image import laplacian, ssim_loss
+from tween.losses.matching import matching_nll, returns
 from tween.losses.splat import (
     coverage,
     depth_order,
@@ -26,6 +27,7 @@ from tween.losses.splat import (
 from tween.models.splat.gaussians import Cloud
 from tween.models.splat.net import Made, Scene, SplatNet, interval, pick
 from tween.models.splat.pairs import neighbours
+from tween.nn.match import scores
 from tween.ops.warp import backward_warp, pixel_grid
 
 
@@ -59,6 +61,7 @@ class Weights:
             "laplacian": 0.5,
             "rendered": 0.5,
             "flow": 0.02,
+            "match": 0.01,
             "follow": 0.3,
             "smooth": 0.01,
             "temporal": 0.01,
@@ -74,6 +77,7 @@ class Weights:
             "laplacian": 0.0,
             "rendered": 0.0,
             "flow": 3.0,
+            "match": 4.0,
             "follow": 0.5,
             "smooth": 4.0,
             "temporal": 4.0,
@@ -178,7 +182,18 @@ def moving(scene: Scene, cloud: Cloud, made: Made, left: Tensor, batch: Batch) -
     follow = followed(known, half(batch.truth[:, None].expand_as(pick(batch.frames, both))), half(at_t) / 2)
     small = F.avg_pool2d(batch.frames.flatten(0, 1), 4).unflatten(0, batch.frames.shape[:2])
     pairs = (small[:, one], small[:, other], scene.pairs.levels[-1])
-    return {"flow": flow, "follow": follow + followed(*(x.flatten(0, 1) for x in pairs))}
+    match = matched(scene.pairs.key, exact, one, other, batch.known)
+    return {"flow": flow, "match": match, "follow": follow + followed(*(x.flatten(0, 1) for x in pairs))}
+
+
+def matched(key: Tensor, exact: Tensor, one: Tensor, other: Tensor, known: Tensor) -> Tensor:
+    """Cross-entropy of the matching of every pair against exact flow `b p 2 h w`, over places seen in both frames."""
+    p = len(one)
+    v = (F.avg_pool2d(exact.flatten(0, 1), 16) / 16).unflatten(0, (-1, p))
+    back = v.roll(p // 2, 1).flatten(0, 1)
+    counts = known.repeat_interleave(p)[:, None] * returns(v.flatten(0, 1), back)
+    score = scores(key[:, one].flatten(0, 1), key[:, other].flatten(0, 1))
+    return matching_nll(score, v.flatten(0, 1), counts)
 
 
 def half(x: Tensor) -> Tensor:
