@@ -9,7 +9,7 @@ import torch
 from tween.core import TweenError
 from tween.data import record_doom, wad
 from tween.data.episodes import DEGREES, Episodes, loaded, read, windows
-from tween.data.record_doom import LIMIT, RATE, Doom, Reel, play, record, record_arrays
+from tween.data.record_doom import LIMIT, RATE, Doom, Reel, play, record, record_arrays, record_in_bulk
 from tween.data.wander import Hold
 from tween.models.interp.baselines import dis_flow
 
@@ -30,6 +30,14 @@ def test_episodes_are_what_they_say(sample):
     assert set(np.unique(sample.keys)) == {0, 1}
     assert np.abs(sample.mouse).max() <= 0.2
     assert (sample.frames.std((2, 3, 4)) > 3).all()
+
+
+def test_processes_record_the_same(sample):
+    bulk = record_in_bulk(SMALL, episodes=3, processes=2)
+    for name in ("frames", "keys", "mouse", "pose", "cuts"):
+        assert np.array_equal(getattr(bulk, name), getattr(sample, name))
+    assert bulk.about == sample.about
+    assert record_in_bulk(SMALL, episodes=1, processes=4, first=2).about == sample.about[2:]
 
 
 def test_an_episode_is_a_function_of_seed_and_number(sample):
