@@ -75,6 +75,23 @@ def whole(result: dict[str, Any]) -> str:
     return markdown(("", "size", "frames/s", "peak memory, MiB", "of the GPU, MiB"), rows)
 
 
+def drift(result: dict[str, Any]) -> str:
+    """A row a way, loss and step of every size; beside them what batching saves, and the plan's figures."""
+    columns = list(dict.fromkeys((r["what"], r["px"], r["features"]) for r in result["rows"]))
+    at = {(r["way"], r["what"], r["px"]): f"{1e3 * r['seconds']['median']:.1f}" for r in result["rows"]}
+    ways = dict.fromkeys(r["way"] for r in result["rows"])
+    rows = [(way, *(at.get((way, what, px), "-") for what, px, _ in columns)) for way in ways]
+    saved = [f"{result['speedups'][f'{what}/{px}']:.1f}x" for what, px, _ in columns]
+    plan = result["plan"]
+    theirs = [
+        f"{plan[what]}x"
+        + "".join(f", {1e3 * s:.0f}" for s in plan["step_seconds"][str(px)] if what == "step")
+        for what, px, _ in columns
+    ]
+    rows += [("batched, times as fast as per class", *saved), (f"the plan's, {plan['gpu']}", *theirs)]
+    return markdown(("ms", *(f"{what}, {px} px, {n} features" for what, px, n in columns)), rows)
+
+
 def ops(result: dict[str, Any]) -> str:
     """A row an operation, shape and direction."""
     rows = [
@@ -104,6 +121,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "gpu_latency": gpu,
     "end_to_end": whole,
     "ops": ops,
+    "drift": drift,
 }
 
 
