@@ -12,12 +12,13 @@ from tween.cli import models
 from tween.cli.main import COMMANDS, main
 
 FLAGS = {
-    "interpolate": "--codec --crf --device --dry-run --factor --fps --help --input-rate --json --model --output "
+    "interpolate": "--codec --crf --device --dry-run --factor --fps --frames --help --input-rate --json --model --output "
     "--overwrite --pix-fmt --precision --preset --retime-duplicates --scale --scene --slowmo --ss --to",
     "generate": "--actions --blocks --crf --device --fps --help --image --latents --model --output --overlay "
     "--overwrite --seed --verbose --world",
     "play": "--actions --device --help --host --image --latents --output --overlay --overwrite --port --record --seed "
     "--terminal --world",
+    "splat": "--at --crf --degrees --device --frames --help --model --output --overwrite --seconds",
     "verify": "--help --json --slowmo --ss --to",
     "models": "--help --json",
     "train fast": "--batch-size --crop --data --device --help --lr --minutes --name --no-compile --packed --photos "
@@ -57,7 +58,7 @@ def test_flags_are_frozen(command, capsys):
     with pytest.raises(SystemExit):
         main([*command.split(), "--help"])
     found = set(re.findall(r"--[a-z][a-z0-9-]*", capsys.readouterr().out))
-    mentioned = {"--force-reinstall", "--model"} if command not in ("interpolate", "generate") else set()
+    mentioned = {"--force-reinstall", "--model"} if command not in ("interpolate", "generate", "splat") else set()
     assert found - mentioned == set(FLAGS[command].split())
 
 

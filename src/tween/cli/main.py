@@ -11,8 +11,10 @@ from importlib import import_module
 
 COMMANDS = {
     "interpolate": "a video in, a smooth video out: any frame rate, or slow motion",
+    "fill": "a storyboard in, a clip out: pictures at their times, and what lies between",
     "generate": "a world and a list of actions in, a video out",
     "play": "walk through a world, in the browser or in the terminal",
+    "splat": "a video as moving Gaussians: swing around a frozen instant, depth, a .ply",
     "verify": "check an output against its source: length, streams, colour, source frames, flicker",
     "models": "the released models: size, licence, measured quality",
     "info": "parameters, FLOPs and memory of a preset",

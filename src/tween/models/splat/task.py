@@ -60,7 +60,7 @@ class Weights:
             "ssim": 0.2,
             "laplacian": 0.5,
             "rendered": 0.5,
-            "flow": 0.02,
+            "flow": 0.01,
             "match": 0.01,
             "follow": 0.3,
             "smooth": 0.01,

@@ -1,0 +1,162 @@
+"""`tween splat` and `tween interpolate --frames`: from a video and a small network to files, and every mistake."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.infer import videos
+from tests.models.splat.toy import net
+from tween.cli.main import main
+from tween.engine import checkpoint
+from tween.engine.log import plain
+from tween.models.splat.ply import read_ply
+from tween.video.read import open_reader
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return videos.write(
+        tmp_path_factory.mktemp("videos") / "in.mp4", [Fraction(i, 25) for i in range(6)], sound=True
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "toy.safetensors"
+    toy = net(live=True)
+    values = {f"weights/{k}": v for k, v in nn.ModuleDict({"net": toy}).state_dict().items()}
+    config = {"name": "toy", "configs": {"net": plain(toy.config)}}
+    checkpoint.write(path, values, {"kind": "lean", "step": 1, "config": config})
+    return path
+
+
+def frames(path):
+    with open_reader(path) as reader:
+        return [(f.time, f.rgb) for f in reader]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_interpolate_with_n_frames(source, trained, tmp_path, n):
+    out = tmp_path / "out.mp4"
+    argv = [
+        "interpolate",
+        source,
+        "-o",
+        out,
+        "--model",
+        trained,
+        "--frames",
+        n,
+        "--device",
+        "cpu",
+        "--codec",
+        "ffv1",
+    ]
+    assert main(list(map(str, argv))) == 0
+    made = frames(out)
+    assert len(made) == 12
+    assert all(b > a for (a, _), (b, _) in pairwise(made))
+    assert all(rgb.std() > 0.02 for _, rgb in made)
+
+
+def test_a_swing_around_an_instant(source, trained, tmp_path):
+    out = tmp_path / "orbit.mkv"
+    argv = ["splat", "orbit", source, "-o", out, "--model", trained, "--at", "0.1", "--seconds", "0.32"]
+    assert main([*map(str, argv), "--device", "cpu"]) == 0
+    made = [rgb for _, rgb in frames(out)]
+    assert len(made) == 8
+    assert made[0].shape == frames(source)[0][1].shape
+    moved = [(rgb - made[0]).abs().mean() for rgb in made]
+    assert moved[2] > 3 * moved[4]  # a quarter round it is at the side, half round it is back
+    assert moved[2] > 0.003
+
+
+def test_depth_of_every_frame(source, trained, tmp_path):
+    out = tmp_path / "depth.mp4"
+    assert (
+        main(["splat", "depth", str(source), "-o", str(out), "--model", str(trained), "--device", "cpu"]) == 0
+    )
+    made = frames(out)
+    assert [t for t, _ in made] == [t for t, _ in frames(source)]
+    assert all(rgb.std(0).max() < 0.02 for _, rgb in made)  # grey
+    assert made[0][1].std() > 0.02
+
+
+def test_a_ply(source, trained, tmp_path):
+    out = tmp_path / "cloud.ply"
+    argv = ["splat", "ply", source, "-o", out, "--model", trained, "--frames", 2, "--device", "cpu"]
+    assert main(list(map(str, argv))) == 0
+    cloud = read_ply(out)
+    h, w = frames(source)[0][1].shape[-2:]
+    assert cloud.means.shape[1] >= h * w
+    assert (cloud.means[..., 2] > 0).all()
+    assert out.read_bytes().startswith(b"ply\nformat binary_little_endian 1.0\nelement vertex ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["orbit", "SOURCE", "-o", "x.mp4", "--at", "9"], "--at should lie within the video"),
+        (["orbit", "SOURCE", "-o", "x.mp4", "--frames", "1"], "two frames or more"),
+        (["orbit", "SOURCE", "-o", "x.mp4", "--model", "blend"], "none; train one first"),
+        (["ply", "SOURCE", "-o", "x.mp4"], "change its suffix"),
+        (["orbit", "gone.mp4", "-o", "x.mp4"], "gone.mp4"),
+        (["depth", "ONE", "-o", "x.mp4"], "two frames or more"),
+        (["orbit", "ONE", "-o", "x.mp4"], "two frames or more"),
+        (["ply", "SOURCE", "-o", "SOURCE"], "exists already"),
+    ],
+)
+def test_mistakes_are_one_line(source, trained, tmp_path, monkeypatch, capsys, argv, said):
+    monkeypatch.chdir(tmp_path)
+    one = videos.write(tmp_path / "one.mp4", [Fraction(0)])
+    words = [{"SOURCE": str(source), "ONE": str(one)}.get(a, a) for a in argv]
+    if "--model" not in words:
+        words += ["--model", str(trained)]
+    assert main(["splat", *words, "--device", "cpu"]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "x.mp4").exists()
+
+
+def test_other_models_see_what_they_see(source, tmp_path, capsys):
+    argv = [
+        "interpolate",
+        source,
+        "-o",
+        tmp_path / "x.mp4",
+        "--model",
+        "blend",
+        "--frames",
+        "4",
+        "--device",
+        "cpu",
+    ]
+    assert main(list(map(str, argv))) == 2
+    assert "this model sees 2 frames" in capsys.readouterr().err
+
+
+def test_a_ply_read_again_is_what_was_written(tmp_path):
+    from tween.models.splat.ply import write_ply
+    from tween.ops.raster import Gaussians
+
+    g = torch.Generator().manual_seed(0)
+    cloud = Gaussians(
+        means=torch.randn(1, 50, 3, generator=g),
+        quats=torch.nn.functional.normalize(torch.randn(1, 50, 4, generator=g), dim=-1),
+        scales=torch.rand(1, 50, 3, generator=g) + 0.01,
+        opacity=torch.linspace(0, 0.999, 50)[None],
+        colour=torch.rand(1, 50, 7, generator=g),
+    )
+    path = tmp_path / "a.ply"
+    assert write_ply(path, cloud) == 49  # one cannot be seen
+    found = read_ply(path)
+    for name in ("means", "quats", "scales", "opacity"):
+        torch.testing.assert_close(getattr(found, name), getattr(cloud, name)[:, 1:], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.colour, cloud.colour[:, 1:, :3], atol=1e-5, rtol=1e-4)
+    count = np.frombuffer(path.read_bytes().partition(b"end_header\n")[2], "<f4").size
+    assert count == 49 * 17
