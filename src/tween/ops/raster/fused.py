@@ -15,8 +15,8 @@ from tween.ops.raster.reference import DARK
 from tween.ops.raster.scene import Camera
 from tween.ops.raster.tiles import from_tiles, packed
 
-FORWARD = {"G": 32, "num_warps": 2}  # Gaussians of a block
-BACKWARD = {"G": 16, "num_warps": 2}
+FORWARD = {"G": 16, "num_warps": 2}  # Gaussians of a block; registers hold block x pixels
+BACKWARD = {"G": 16, "num_warps": 4}
 
 
 def composite_fused(seen: Projected, channels: Tensor, camera: Camera, side: int) -> Tensor:
