@@ -20,7 +20,8 @@ from bench.rife import Rife
 from tween.evaluate.steps import moving, padded, stepper
 from tween.evaluate.timing import interleaved
 from tween.video import minterpolate
-from tween.zoo import ZOO, load
+from tween.zoo import fillers as known
+from tween.zoo import load
 
 SIZE = (720, 1280)
 
@@ -45,7 +46,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clip", type=Path)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--models", nargs="*", default=[name for name, entry in ZOO.items() if entry.file])
+    parser.add_argument(
+        "--models", nargs="*", default=[name for name, entry in known().items() if entry.file]
+    )
     return parser.parse_args(argv)
 
 

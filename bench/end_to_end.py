@@ -20,7 +20,7 @@ import torch
 from bench.common import save
 from tween.cli.main import main as tween
 from tween.video.read import probe
-from tween.zoo import ZOO
+from tween.zoo import fillers
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,7 +41,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, required=True)
     parser.add_argument("--fps", default="60")
     parser.add_argument("--seconds", default="2")
-    nets = [name for name, entry in ZOO.items() if entry.file]
+    nets = [name for name, entry in fillers().items() if entry.file]
     parser.add_argument("--models", nargs="*", default=["blend", "dis", *nets])
     parser.add_argument("--device", default="auto")
     return parser.parse_args(argv)

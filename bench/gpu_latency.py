@@ -16,7 +16,7 @@ from bench.common import save
 from bench.rife import Rife
 from tween.evaluate.steps import moving, padded, stepper
 from tween.evaluate.timing import measure
-from tween.zoo import ZOO, load
+from tween.zoo import fillers, load
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -31,7 +31,9 @@ def main(argv: list[str] | None = None) -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The options above."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="*", default=[name for name, entry in ZOO.items() if entry.file])
+    parser.add_argument(
+        "--models", nargs="*", default=[name for name, entry in fillers().items() if entry.file]
+    )
     parser.add_argument("--sizes", nargs="*", default=["1280x720", "1920x1080", "3840x2160"])
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--device", default="cuda")

@@ -13,7 +13,7 @@ from tween.core import Filler
 from tween.data import DATASETS
 from tween.evaluate import choose, middle_frames
 from tween.video.minterpolate import Minterpolate
-from tween.zoo import ZOO, load
+from tween.zoo import fillers, load
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,7 +37,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--path", type=Path, required=True)
     parser.add_argument("--name", default="davis30")
-    parser.add_argument("--models", nargs="*", default=[name for name, entry in ZOO.items() if entry.file])
+    parser.add_argument(
+        "--models", nargs="*", default=[name for name, entry in fillers().items() if entry.file]
+    )
     return parser.parse_args(argv)
 
 

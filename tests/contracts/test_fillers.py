@@ -21,7 +21,7 @@ from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
 from tween.models.splat.filler import SplatFiller
 from tween.zoo.load import load
-from tween.zoo.registry import ZOO
+from tween.zoo.registry import fillers
 
 TOY_QUALITY = with_block(
     replace(
@@ -49,7 +49,7 @@ TOYS = {
     "toy quality": lambda: hybrid(TOY_QUALITY),
     "toy splat": lambda: SplatFiller(splat_net(live=True)),
 }
-ALL = [*ZOO, *TOYS]
+ALL = [*fillers(), *TOYS]
 NETWORKS = ["fast", *TOYS]
 
 
@@ -166,7 +166,7 @@ def test_odd_sizes(filler, size):
     assert 0 <= made.min() <= made.max() <= 1
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", fillers())
 def test_frames_that_are_equal_stay_as_they_are(name):
     frames = clip()[:, :1].expand(-1, 2, -1, -1, -1)
     made, _ = first(build(name), frames)

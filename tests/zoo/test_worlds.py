@@ -1,8 +1,10 @@
 """Worlds in a file: written, opened, and walked in as before; and what is said where there is none."""
 
+import hashlib
 import json
 from dataclasses import replace
 from fractions import Fraction
+from importlib import import_module
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import tween
 from tests.infer.worlds import world
+from tween.cli.main import main
 from tween.core import TweenError
 from tween.infer import session
 from tween.models.stream.actions import GTA_DRIVE, TEMPLERUN, UNIVERSAL
@@ -18,7 +21,8 @@ from tween.models.stream.filler import StreamFiller
 from tween.models.stream.net.net import StreamNet
 from tween.models.stream.sampling import Sampling, even
 from tween.nn.vae import WanConfig, WanVAE
-from tween.zoo.worlds import load_world, open_world, save_world, worlds
+from tween.zoo import ZOO, Entry, fillers, load
+from tween.zoo.worlds import load_codec, load_world, open_world, save_world, worlds
 
 ACTION = ActionConfig(layers=1, width=16, heads=2, embed=8, modulate=True)
 NET = StreamConfig(
@@ -98,6 +102,65 @@ def test_where_there_is_none_a_sentence_says_what_to_pass():
 def test_released_worlds_open():
     for name, opened in worlds().items():
         assert opened("cpu").name == name
+
+
+@pytest.fixture
+def released(tmp_path, picture, monkeypatch):
+    """A tiny world among the zoo's entries, and its autoencoder, in one file."""
+    path = tmp_path / "tiny.safetensors"
+    filler = written(path, picture)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    common = {"summary": "a tiny one", "file": path.name, "sha256": digest, "card": "tiny.md", "params": 1}
+    monkeypatch.setitem(ZOO, "tiny", Entry(kind="world", **common))
+    monkeypatch.setitem(ZOO, "tiny-vae", Entry(kind="vae", **common))
+    monkeypatch.setattr("tween.zoo.worlds.WEIGHTS", tmp_path)
+    monkeypatch.setattr(import_module("tween.zoo.load"), "WEIGHTS", tmp_path)
+    return path, filler
+
+
+def test_a_released_world_is_found_and_checked(released):
+    path, _ = released
+    assert open_world("tiny", "cpu").name == "tiny"
+    assert tween.world("tiny", device="cpu").name == "tiny"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(TweenError, match="should have the SHA-256"):
+        open_world("tiny", "cpu")
+    path.unlink()
+    with pytest.raises(TweenError, match=r"tiny\.safetensors should be at"):
+        open_world("tiny", "cpu")
+
+
+def test_its_autoencoder_is_an_entry_of_its_own(released):
+    _, filler = released
+    codec, own = load_codec("tiny-vae", "cpu").state_dict(), filler.codec.state_dict()
+    assert all(torch.equal(codec[key], own[key]) for key in own)
+    with pytest.raises(TweenError, match=r"there is no autoencoder 'tiny'; choose one of .*tiny-vae"):
+        load_codec("tiny", "cpu")
+
+
+def test_what_fills_frames_is_asked_for_by_those_names_alone(released):
+    assert "tiny" not in fillers()
+    assert "tiny-vae" not in fillers()
+    for name, kind in (("tiny", "world"), ("tiny-vae", "vae")):
+        with pytest.raises(
+            TweenError, match=f"{name} is a {kind}, which fills nothing between frames; choose one of"
+        ):
+            load(name, device="cpu")
+
+
+def test_commands_show_worlds_and_do_not_fill_with_them(released, capsys, tmp_path):
+    assert main(["models", "--json"]) == 0
+    kinds = {row["name"]: row["kind"] for row in json.loads(capsys.readouterr().out)}
+    assert (kinds["tiny"], kinds["tiny-vae"], kinds["fast"]) == ("world", "vae", "interp")
+    assert main(["doctor"]) in (0, 1)  # whatever else this machine lacks
+    assert "tiny: sha256" in capsys.readouterr().out
+    assert (
+        main(
+            ["generate", "--world", "tiny", "--blocks", "1", "--device", "cpu", "-o", str(tmp_path / "o.mp4")]
+        )
+        == 0
+    )
 
 
 def test_a_file_that_is_no_world(tmp_path, picture):

@@ -44,16 +44,23 @@ def main(argv: list[str]) -> int:
         return 0
     options = tyro.cli(Options, args=argv, prog="tween models", config=(tyro.conf.FlagCreatePairsOff,))
     rows = [
-        {"name": name, "parameters": entry.params, "licence": entry.licence, "summary": entry.summary}
+        {
+            "name": name,
+            "kind": entry.kind,
+            "parameters": entry.params,
+            "licence": entry.licence,
+            "summary": entry.summary,
+        }
         for name, entry in ZOO.items()
     ]
     if options.json:
         print(jsonlib.dumps(rows, indent=2))
         return 0
-    table = Table("model", "parameters", "licence", "", box=None)
+    table = Table("model", "for", "parameters", "licence", "", box=None)
     for row in rows:
         table.add_row(
             row["name"],
+            row["kind"],
             f"{row['parameters']:,}" if row["parameters"] else "-",
             row["licence"],
             row["summary"],

@@ -13,11 +13,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tween.core import TweenError
-from tween.data.episodes import Episodes
+from tween.data.episodes import Episodes, windows
 from tween.data.record_doom import RATE, Doom, record_in_bulk
 from tween.engine import checkpoint, train
 from tween.engine.run import Report, Run
@@ -243,10 +244,17 @@ def judged(
 OBEYS = 0.95  # share of rollouts
 
 
-def openings(held: Episodes, count: int = 8) -> list[Tensor]:
-    """Pictures to begin with: of held-out episodes, the first each."""
-    chosen = torch.linspace(0, len(held) - 1, min(count, len(held))).long().tolist()
-    return [torch.from_numpy(held.frames[n, :1])[0].movedim(-1, 0).float() / 255 for n in chosen]
+def openings(episodes: Episodes, count: int = 8) -> list[Tensor]:
+    """Pictures to begin with, each of another episode: those after which the player came farthest in a second."""
+    second = round(RATE)
+    n, first = windows(episodes, second + 1, stride=second).T
+    x = episodes.pose[..., :2]
+    far = np.hypot(*(x[n, first + second] - x[n, first]).T)
+    best = {int(n[i]): int(first[i]) for i in np.argsort(far)}  # the last of an episode is its best
+    chosen = list(best.items())[::-1][:count]
+    return [
+        torch.from_numpy(episodes.frames[k, i : i + 1])[0].movedim(-1, 0).float() / 255 for k, i in chosen
+    ]
 
 
 def _common(plan: Plan) -> dict[str, Any]:

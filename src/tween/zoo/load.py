@@ -11,7 +11,7 @@ from safetensors.torch import load as parse
 from torch import Tensor
 
 from tween.core import Filler, TweenError
-from tween.zoo.registry import ZOO, Entry
+from tween.zoo.registry import ZOO, Entry, fillers
 from tween.zoo.selfcheck import quickest
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -76,6 +76,15 @@ def released(name: str) -> dict[str, Tensor]:
 
 def read(path: Path, sha256: str | None) -> dict[str, Tensor]:
     """The tensors of a safetensors file whose SHA-256 must be `sha256`."""
+    return parse(checked(path, sha256))
+
+
+def checked(path: Path, sha256: str | None) -> bytes:
+    """What is in the file `path`, whose SHA-256 must be `sha256`.
+
+    Raises:
+        TweenError: if it is missing, or another file.
+    """
     if not path.is_file():
         raise TweenError(
             f"the weights {path.name} should be at {path}, but are not there; reinstall tween-video"
@@ -86,13 +95,18 @@ def read(path: Path, sha256: str | None) -> dict[str, Tensor]:
         raise TweenError(
             f"the weights {path} should have the SHA-256 {sha256}, but have {found}; reinstall tween-video"
         )
-    return parse(data)
+    return data
 
 
 def _find(name: str) -> Entry:
-    if name not in ZOO:
-        raise TweenError(f"there is no model {name!r}; choose one of {', '.join(ZOO)}")
-    return ZOO[name]
+    entry, known = ZOO.get(name), ", ".join(fillers())
+    if entry is None:
+        raise TweenError(f"there is no model {name!r}; choose one of {known}")
+    if entry.kind != "interp":
+        raise TweenError(
+            f"{name} is a {entry.kind}, which fills nothing between frames; choose one of {known}"
+        )
+    return entry
 
 
 def place(name: str) -> torch.device:

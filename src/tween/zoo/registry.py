@@ -20,24 +20,30 @@ class Entry:
 
     Attributes:
         build: (weights, device, dtype, scale) -> Filler; `scale` is the fraction of the frame's size at which motion
-            is estimated.
+            is estimated. None for what `zoo.worlds` opens.
         summary: one line for `tween models`.
         licence: of the weights, as SPDX.
         file: below weights/; None for a method that has none.
         sha256: of that file.
         card: below cards/; None where there are no weights.
         params: number of weights.
-        kind: what it is for: `interp` fills between frames, a `world` is walked in and is opened by `zoo.worlds`.
+        kind: what it is for: `interp` fills between frames, a `world` is walked in, a `vae` makes latents of frames. A
+            world's file holds its autoencoder, so a `vae` may name the same one.
     """
 
-    build: Build
+    build: Build | None = None
     summary: str
     licence: str = "Apache-2.0"
     file: str | None = None
     sha256: str | None = None
     card: str | None = None
     params: int = 0
-    kind: Literal["interp", "world"] = "interp"
+    kind: Literal["interp", "world", "vae"] = "interp"
+
+
+def fillers() -> dict[str, Entry]:
+    """Those that fill between frames, the default first: what `load` opens."""
+    return {name: entry for name, entry in ZOO.items() if entry.kind == "interp"}
 
 
 def _blend(*_: Any) -> Filler[Any]:

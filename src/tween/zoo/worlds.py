@@ -23,8 +23,8 @@ from tween.models.stream.filler import StreamFiller
 from tween.models.stream.net.net import StreamNet
 from tween.models.stream.sampling import Sampling
 from tween.nn.vae import WanConfig, WanVAE
-from tween.zoo.load import WEIGHTS, place
-from tween.zoo.registry import ZOO
+from tween.zoo.load import WEIGHTS, checked, place
+from tween.zoo.registry import ZOO, Entry
 
 FORMAT = "1"
 MODES = {"universal": UNIVERSAL, "gta_drive": GTA_DRIVE, "templerun": TEMPLERUN}
@@ -33,8 +33,28 @@ Open = Callable[[str], World]
 
 def worlds() -> Mapping[str, Open]:
     """The released worlds: name -> how to open it on a device."""
-    files = {name: entry.file for name, entry in ZOO.items() if entry.kind == "world"}
-    return {name: partial(load_world, WEIGHTS / file) for name, file in files.items()}
+    return {name: partial(_released, entry) for name, entry in ZOO.items() if entry.kind == "world"}
+
+
+def _released(entry: Entry, device: str = "auto") -> World:
+    path = WEIGHTS / str(entry.file)
+    checked(path, entry.sha256)
+    return load_world(path, device)
+
+
+def load_codec(name: str = "vae-small", device: str = "auto") -> WanVAE:
+    """The released autoencoder called `name`, frozen, on `device`; in half precision on CUDA, in fp32 elsewhere.
+
+    Raises:
+        TweenError: if there is none, or its weights are not the released ones.
+    """
+    known = {key: entry for key, entry in ZOO.items() if entry.kind == "vae"}
+    if name not in known:
+        have = f"choose one of {', '.join(known)}" if known else "none is released yet"
+        raise TweenError(f"there is no autoencoder {name!r}; {have}")
+    path = WEIGHTS / str(known[name].file)
+    checked(path, known[name].sha256)
+    return load_world(path, device).filler.codec.requires_grad_(False)
 
 
 def open_world(wanted: str | None, device: str = "auto", known: Mapping[str, Open] | None = None) -> World:
