@@ -15,6 +15,8 @@ import torch
 UNDECIDED = (
     "Not decided yet: write here whether to keep or drop this run, and why. Later sittings leave it alone."
 )
+REPRESENTATION = "representation.md"
+"""What a run may write beside its report, to be taken up in it: its feature space and classes."""
 ROWS = 12
 """Of each table of results."""
 
@@ -39,6 +41,17 @@ def write(path: Path, config: dict[str, Any], logged: list[dict[str, Any]], step
     for title, body in sections.items():
         lines += ["", f"## {title}", "", *body]
     path.write_text("\n".join(lines) + "\n")
+    take_up(path)
+
+
+def take_up(path: Path) -> None:
+    """Put what is written in `REPRESENTATION` beside the report at `path` into it, before the decision."""
+    beside = path.with_name(REPRESENTATION)
+    if not (beside.exists() and path.exists()):
+        return
+    before, mark, after = path.read_text().partition("\n## Decision\n")
+    before = before.partition("\n## Representation\n")[0].rstrip()
+    path.write_text(f"{before}\n\n## Representation\n\n{beside.read_text().strip()}\n{mark}{after}")
 
 
 def header(config: dict[str, Any]) -> list[str]:
