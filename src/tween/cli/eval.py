@@ -16,6 +16,7 @@ from rich.progress import track
 from rich.table import Table as Grid
 from tyro.conf import Positional, arg
 
+from tween.cli import eval_splat
 from tween.core import TweenError
 
 
@@ -63,6 +64,8 @@ class Options:
 
 def main(argv: list[str]) -> int:
     """Print one line (the means and the protocol they were measured by) or a table."""
+    if argv[:1] == ["splat"] and argv[1:2] and argv[1] in eval_splat.DATASETS:
+        return eval_splat.main(argv[1:])
     options = tyro.cli(Options, args=argv, prog="tween eval")
     if options.compare:
         return compare(*options.compare)

@@ -17,7 +17,9 @@ from tween.data.store import FrameStore
 from tween.evaluate.middle import Table, middle_frames
 from tween.evaluate.protocols import choose
 from tween.evaluate.windows import Scene, clip_scenes, curved_scenes, window_psnr
+from tween.models.splat.baseline import IndexLerp
 from tween.models.splat.filler import SplatFiller
+from tween.zoo import ZOO, load
 
 SETS = {"vimeo": "vimeo", "x4k": "xtest-4k"}
 """Name on the command line -> name of the set."""
@@ -66,3 +68,13 @@ def means(fillers: Mapping[str, Filler[Any]], scenes: Iterable[Scene], device: A
     """Mean PSNR by filler; none where there is no scene."""
     found = window_psnr(fillers, scenes, device=device)
     return {name: mean(rows.values()) for name, rows in found.items() if rows}
+
+
+def beside(filler: SplatFiller, names: Sequence[str], device: str) -> dict[str, Filler[Any]]:
+    """The network with 2, 3 and 4 frames, clouds mixed by index, and models of the zoo."""
+    own = {f"splat n={n}": filler.seeing(n) for n in (2, 3, 4)}
+    others = {
+        name: load(name, device=device, precision="auto" if ZOO[name].file is None else "fp32")
+        for name in names
+    }
+    return {**own, "index lerp": IndexLerp(filler.net.config), **others}
