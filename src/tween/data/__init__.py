@@ -3,6 +3,7 @@
 from functools import partial
 
 from tween.data import (
+    labelled,
     layered,
     middlebury,
     shards,
@@ -91,6 +92,10 @@ DATASETS: dict[str, Dataset] = {
         about="any folder of pictures, cut into moving layers: exact frame and flow at any t",
         check=layered.check,
         train=layered.train,
+    ),
+    "cifar10": Dataset(
+        about="CIFAR-10 as JPEG in a tar: 60,000 labelled pictures of 32x32, for tween train impute",
+        check=labelled.check,
     ),
     "triplets": Dataset(
         about="any folder of scenes with im1, im2 and im3", check=triplets.check, read=triplets.read

@@ -26,7 +26,7 @@ from tween.core import TweenError
 from tween.engine import ema as averages
 from tween.engine.distributed import Loss, put, whole
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter; Muon the first two
 
 
 @dataclass(kw_only=True)
@@ -190,7 +190,8 @@ def _load_moments(state: State, values: dict[str, Tensor]) -> None:
         for p in (p for group in optimizer.param_groups for p in group["params"]):
             keys = {key: f"optim/{turn}/{names[p]}/{key}" for key in MOMENTS}
             if keys["step"] in values:
-                optimizer.state[p] = {key: _laid_out(key, values[name], p) for key, name in keys.items()}
+                kept = {key: name for key, name in keys.items() if name in values}
+                optimizer.state[p] = {key: _laid_out(key, values[name], p) for key, name in kept.items()}
 
 
 def _laid_out(key: str, value: Tensor, p: Tensor) -> Tensor:

@@ -135,7 +135,7 @@ def take_turn(
                 for name, value in backward(partial(loss, turn, batch, state.step), run).items():
                     terms[name] = terms.get(name, 0) + value
     distributed.average(list(terms.values()), ranks)
-    loss = torch.stack([value.float() for value in terms.values()]).sum()
+    loss = torch.stack([value.float() for name, value in terms.items() if "/" not in name]).sum()
     rate = partial(run.optim.rate, state.step, run.steps, state.fresh)
     norm, skipped = optim.step(optimizer, rate=rate, clip=run.optim.clip, loss=loss)
     named = terms | {"loss_total": loss, "norm": norm, "skipped": skipped}

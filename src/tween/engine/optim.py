@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from tween.engine import muon
 from tween.engine.distributed import local, total_norm
 from tween.engine.schedule import cosine, ramp
 
@@ -24,6 +25,7 @@ class Optim:
         rewarm: steps over which the rate returns after a resume without moments.
         weight_decay: on parameters of two dimensions or more; biases, gains and slopes are left alone.
         clip: greatest norm of a turn's gradient.
+        muon: groups that a task marks with `muon`, the matrices inside its networks, move by Muon.
     """
 
     lr: float = 3e-4
@@ -33,6 +35,7 @@ class Optim:
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0
+    muon: bool = False
 
     def rate(self, step: int, steps: int, fresh: int, begin: int = 0) -> float:
         """Learning rate at `step` of `steps`, with moments gathered since step `fresh`.
@@ -51,11 +54,14 @@ class Optim:
         Fused on every device: only that form skips a step by a flag that stays on the device.
         """
         split = [part for group in groups for part in self._split(group) if part["params"]]
-        return AdamW(split, lr=self.lr, betas=self.betas, fused=True)
+        muon.check([p for part in split if part["muon"] for p in part["params"]])
+        kind = muon.Muon if self.muon else AdamW
+        return kind(split, lr=self.lr, betas=self.betas, fused=True)
 
     def _split(self, group: Mapping[str, Any]) -> list[dict[str, Any]]:
         params, own = list(group["params"]), {"begin": 0} | {k: v for k, v in group.items() if k != "params"}
         own["scale"] = own.get("lr", self.lr) / self.lr
+        own["muon"] = self.muon and own.get("muon", False)
         matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
         return [
             {"weight_decay": self.weight_decay} | own | {"params": matrices},

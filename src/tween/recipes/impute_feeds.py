@@ -1,0 +1,196 @@
+"""Batches for `impute`: samples dealt class by class, what is given of them, and the coarse fill of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from tween.core import TweenError
+from tween.models.impute.conditions import alphas
+from tween.models.impute.corrupt import Noise, corrupt, corrupt_patches, none
+from tween.models.impute.fills import Fill
+from tween.models.impute.fills_patches import PatchFill, harmonic, idw
+from tween.models.impute.masks import frame_order, nested, patch_order
+from tween.models.impute.patches import patches
+from tween.models.impute.queues import Queues, deal, of_labels
+from tween.models.impute.task import Classes
+
+PATCH_FILLS: dict[str, PatchFill] = {
+    "idw": idw,
+    "idw4": partial(idw, power=4.0),
+    "laplacian": harmonic,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dealing:
+    """A batch.
+
+    Attributes:
+        classes: c, of each step; none twice.
+        generated: g, samples to refine of each.
+        positives: p, other real samples of each.
+        anything: u, real samples of any class, pushed away from where guidance is stronger than 1.
+        queue, queue_all, push: see `Queues`.
+        power, most, plain: of the strength of guidance, see `alphas`.
+    """
+
+    classes: int = 10
+    generated: int = 32
+    positives: int = 64
+    anything: int = 32
+    queue: int = 512
+    queue_all: int = 1000
+    push: int = 64
+    power: float = 3.0
+    most: float = 4.0
+    plain: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.classes, self.generated, self.positives) < 1 or self.anything < 0:
+            raise TweenError(
+                f"a batch needs a class, a sample to refine and a positive at least, but got {self.classes}, "
+                f"{self.generated} and {self.positives}"
+            )
+
+    def queues(self, labels: Tensor, classes: int, seed: int) -> Queues:
+        """Of samples with these labels."""
+        if len(labels) < 2:
+            raise TweenError(f"drifting needs 2 samples or more, but got {len(labels)}; point to more data")
+        return of_labels(
+            labels.cpu().numpy(), classes, size=self.queue, size_all=self.queue_all, push=self.push, seed=seed
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """What is given of a sample, and what stands in for the rest.
+
+    Attributes:
+        counts: how many patches or frames, one of these drawn for each sample.
+        fill: for patches or for frames.
+    """
+
+    counts: Sequence[int]
+    fill: PatchFill | Fill
+    noise: Noise = none
+
+    def draw(self, b: int) -> Tensor:
+        """`b` counts."""
+        return torch.tensor(self.counts)[torch.randint(len(self.counts), (b,))]
+
+
+Batch = Callable[[int], Classes]
+
+
+def keypatches(
+    samples: Tensor, labels: Tensor, *, classes: int, dealing: Dealing, keys: Keys, patch: int, seed: int = 0
+) -> Batch:
+    """Batches of pictures or latents as patches.
+
+    Args:
+        samples: `n c h w` on the device, uint8 pictures or float latents; pictures are mirrored at random.
+        labels: `n`, 0 to classes - 1.
+    """
+    queues = dealing.queues(labels, classes, seed)
+
+    def batch(index: int) -> Classes:
+        truth, dealt = _dealt(samples, queues, dealing, index)
+        tokens = patches(truth.flatten(0, 1), patch)
+        known = nested(patch_order(*tokens.shape[:2]), keys.draw(len(tokens))).to(tokens.device)
+        grid = truth.shape[-2] // patch, truth.shape[-1] // patch
+        coarse, _ = corrupt_patches(tokens, known, fill=keys.fill, noise=keys.noise, grid=grid)
+        return Classes(truth=tokens, coarse=coarse, known=known, **dealt)
+
+    return batch
+
+
+def keyframes(
+    samples: Tensor, labels: Tensor, *, classes: int, dealing: Dealing, keys: Keys, seed: int = 0
+) -> Batch:
+    """Batches of clips `n t c h w` on the device, uint8 pictures or float latents. First and last frame are given."""
+    queues = dealing.queues(labels, classes, seed)
+
+    def batch(index: int) -> Classes:
+        truth, dealt = _dealt(samples, queues, dealing, index)
+        clip = truth.flatten(0, 1)
+        known = nested(frame_order(*clip.shape[:2]), keys.draw(len(clip))).to(clip.device)
+        coarse, _ = corrupt(clip, known, fill=keys.fill, noise=keys.noise)
+        return Classes(truth=clip, coarse=coarse, known=known, **dealt)
+
+    return batch
+
+
+def _dealt(samples: Tensor, queues: Queues, dealing: Dealing, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Targets `c g ...` and all of a batch that has not to do with what is given."""
+    dealt = deal(
+        queues,
+        index,
+        classes=dealing.classes,
+        targets=dealing.generated,
+        positives=dealing.positives,
+        anything=dealing.anything,
+    )
+    device = samples.device
+    targets, positives, anything = (
+        as_float(samples[numbers.to(device)]) for numbers in (dealt.targets, dealt.positives, dealt.anything)
+    )
+    alpha = alphas(len(dealt.labels), power=dealing.power, most=dealing.most, plain=dealing.plain)
+    return targets, {
+        "labels": dealt.labels.to(device),
+        "alpha": alpha.to(device),
+        "positives": positives,
+        "anything": anything,
+        "weights": dealt.target_weights.to(device),
+        "positive_weights": dealt.positive_weights.to(device),
+    }
+
+
+def as_float(samples: Tensor) -> Tensor:
+    """Pictures `.. h w` of uint8 to [0, 1], mirrored at random; anything else as floats."""
+    if samples.dtype != torch.uint8:
+        return samples.float()
+    pictures = samples.float() / 255
+    axes = (1,) * (4 if samples.ndim > 5 else 3)
+    lead = samples.shape[: samples.ndim - len(axes)]
+    flip = (torch.rand(*lead, *axes) < 0.5).to(samples.device)
+    return torch.where(flip, pictures.flip(-1), pictures)
+
+
+def pictures(
+    samples: Tensor, labels: Tensor, *, batch_size: int, pad: int = 4
+) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """Batches for a classifier: pictures shifted by up to `pad` pixels, mirrored, one square blanked."""
+
+    def batch(index: int) -> tuple[Tensor, Tensor]:
+        chosen = torch.randint(len(labels), (batch_size,)).to(samples.device)
+        found = shifted(as_float(samples[chosen]), pad)
+        return blanked(found, found.shape[-1] // 4), labels[chosen]
+
+    return batch
+
+
+def shifted(x: Tensor, pad: int) -> Tensor:
+    """`b c h w`, each moved by up to `pad` pixels each way; what comes in mirrors the edge."""
+    b, _, h, w = x.shape
+    wide = torch.nn.functional.pad(x, (pad,) * 4, mode="reflect")
+    move = torch.randint(2 * pad + 1, (2, b, 1)).to(x.device)
+    rows, columns = (torch.arange(n, device=x.device) + m for n, m in zip((h, w), move, strict=True))
+    return wide[
+        torch.arange(b, device=x.device)[:, None, None], :, rows[:, :, None], columns[:, None]
+    ].movedim(-1, 1)
+
+
+def blanked(x: Tensor, side: int) -> Tensor:
+    """`b c h w` with a square of each set to its mean (DeVries and Taylor, 2017)."""
+    b, _, h, w = x.shape
+    top, left = (torch.rand(b, 1).to(x.device) * n - side / 2 for n in (h, w))
+    rows, columns = (torch.arange(n, device=x.device) for n in (h, w))
+    inside = ((rows >= top) & (rows < top + side))[:, :, None] & (
+        (columns >= left) & (columns < left + side)
+    )[:, None]
+    return torch.where(inside[:, None], x.mean((2, 3), keepdim=True), x)
