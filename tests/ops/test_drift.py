@@ -101,6 +101,42 @@ def test_a_sample_alone_in_its_class_and_far_samples_stay_finite():
     assert drift_field(torch.zeros(1, 4, 2), torch.zeros(1, 4, 2)).isfinite().all()
 
 
+def test_locations_of_a_group_share_its_scale_and_count_one_by_one():
+    x, p = torch.randn(2, 2, 6, 1, 4, dtype=F64).unbind()
+    one = drift_loss({"a": x}, {"a": p})
+    torch.testing.assert_close(
+        drift_loss({"a": x.expand(-1, -1, 3, -1)}, {"a": p.expand(-1, -1, 3, -1)}), 3 * one
+    )
+    x2, p2 = torch.cat([x, 5 * x], 2), torch.cat([p, 5 * p], 2)
+    apart = drift_loss({"a": x, "b": 5 * x}, {"a": p, "b": 5 * p})
+    torch.testing.assert_close(apart, 2 * one)
+    assert abs(drift_loss({"a": x2}, {"a": p2}) - apart) > 0.01 * apart
+
+
+def test_samples_without_an_encoder_are_a_group_with_its_own_importance():
+    x, p = torch.randn(2, 2, 6, 1, 4, dtype=F64).unbind()
+    raw_x, raw_p = torch.randn(2, 2, 6, 1, 9, dtype=F64).unbind()
+    both = drift_loss({"a": x, "vanilla": raw_x}, {"a": p, "vanilla": raw_p}, importance={"vanilla": 0.25})
+    torch.testing.assert_close(
+        both, drift_loss({"a": x}, {"a": p}) + drift_loss({"v": raw_x}, {"v": raw_p}) / 4
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"pos": ("a",)}, "positives should have the same features, but differ in b"),
+        ({"neg": ("a", "b", "c")}, "negatives should have the same features, but differ in c"),
+        ({"importance": ("vanila",)}, r"name features \(a, b\), but names vanila"),
+    ],
+)
+def test_features_that_only_one_side_has_are_said(named, said):
+    x = torch.randn(2, 3, 1, 4)
+    sides = {side: dict.fromkeys(named.get(side, "ab"), x) for side in ("pos", "neg")}
+    with pytest.raises(TweenError, match=said):
+        drift_loss({"a": x, "b": x}, **sides, importance=dict.fromkeys(named.get("importance", ()), 1.0))
+
+
 def test_mixed_precision_around_the_loss_changes_nothing():
     x, p = torch.randn(2, 2, 6, 3, 4).unbind()
     plain = drift_loss({"a": x}, {"a": p})
@@ -167,3 +203,16 @@ def test_weights_that_do_not_fit_are_said():
 def test_compiled_is_the_same():
     x, p = torch.randn(2, 2, 6, 3, 4).unbind()
     torch.testing.assert_close(drift_loss({"a": x}, {"a": p}, compiled=True), drift_loss({"a": x}, {"a": p}))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_the_gpu_agrees_with_the_cpu(dtype):
+    torch.manual_seed(0)
+    x, p = torch.randn(2, 8, 32, 4, 64).unbind()
+    grads = []
+    for device, wide in (("cpu", torch.float64), ("cuda", torch.float32)):
+        leaf = x.to(device, wide).requires_grad_()
+        loss = drift_loss({"a": leaf}, {"a": p.to(device, wide)}, dtype=dtype if device == "cuda" else None)
+        grads.append(torch.autograd.grad(loss, leaf)[0].cpu().double().flatten())
+    assert (grads[0] - grads[1]).norm() < (1e-3 if dtype is None else 2e-2) * grads[0].norm()

@@ -110,10 +110,11 @@ def drift_loss(
         compiled: run the field through torch.compile. Worth it only where shapes stay.
         diagnostics: also return `group/measure@temperature` -> scalar (see diagnostics.py).
     """
+    _same_groups(x, pos, neg, importance)
     total, found = torch.zeros((), device=next(iter(x.values())).device), {}
     run, taus = _compiled() if compiled else field, tuple(temperatures)
     for name, phi in x.items():
-        parts, counts = _ready(phi, pos[name], neg[name] if neg else None, weights, name)
+        parts, counts = _ready(phi, pos[name], None if neg is None else neg[name], weights, name)
         frozen = [part.detach() for part in parts]
         with torch.autocast(phi.device.type, enabled=False):
             drift, scale = run(*frozen, counts, taus, True, floor, dtype)
@@ -122,6 +123,20 @@ def drift_loss(
                 stats = describe(kernel(*frozen, counts, taus, True, floor), counts[0], taus)
                 found |= {f"{name}/{key}": value for key, value in stats.items()}
     return (total, found) if diagnostics else total
+
+
+def _same_groups(x: Groups, pos: Groups, neg: Groups | None, importance: Mapping[str, float] | None) -> None:
+    """All sides name the same groups, and `importance` no others."""
+    for side, named in (("positives", pos), ("negatives", neg)):
+        if named is not None and set(named) != set(x):
+            odd = ", ".join(sorted(set(named) ^ set(x)))
+            raise TweenError(
+                f"generated samples and {side} should have the same features, but differ in {odd}"
+            )
+    if unknown := set(importance or ()) - set(x):
+        raise TweenError(
+            f"importance should name features ({', '.join(x)}), but names {', '.join(sorted(unknown))}"
+        )
 
 
 def _squared(phi: Tensor, drift: Tensor, weight: Tensor) -> Tensor:
