@@ -5,8 +5,14 @@ Names are loaded on first use (PEP 562), so that `tween --help` imports no torch
 
 from importlib import import_module
 
-_HOME = {"frames": "tween.api", "between": "tween.api", "world": "tween.api", "TweenError": "tween.core"}
-__all__ = ["TweenError", "between", "frames", "world"]
+_HOME = {
+    "frames": "tween.api",
+    "between": "tween.api",
+    "fill": "tween.api",
+    "world": "tween.api",
+    "TweenError": "tween.core",
+}
+__all__ = ["TweenError", "between", "fill", "frames", "world"]
 __version__ = "0.1.0"
 
 

@@ -1,4 +1,5 @@
-"""The library: `frames` of a video at any rate, `between` two pictures at any time, a `world` to walk in."""
+"""The library: `frames` of a video at any rate, `between` two pictures at any time, `fill` a storyboard, a `world` to
+walk in."""
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tween.core import Filler, TweenError, exact
+from tween.core import Filler, Frame, TweenError, exact
 from tween.infer.fill import Fallback, Note, as_given, as_rgb
 from tween.infer.memory import budget, fit
 from tween.infer.pipeline import Request, filled
 from tween.infer.plan import Scene
+from tween.infer.storyboard import Keyframes, placed, storyboard
 from tween.infer.tile import Tiled
 from tween.infer.world import World
 from tween.video.info import VideoInfo
@@ -181,13 +183,82 @@ def between(
 def _between(filler: Filler, a: Tensor, b: Tensor, times: list[Fraction], device: str) -> list[Tensor]:
     if not times:
         return []
-    frames = torch.stack([a, b], 1).to(device)
+    frames = torch.stack([a] * filler.past + [b] * filler.future, 1).to(device)
     known = as_rgb(frames)
     batch, _, c, h, w = known.shape
     with torch.inference_mode():
         state = filler.begin((batch, c, h, w), seed=0, device=device, dtype=known.dtype)
-        made, _ = filler.fill(state, known, (Fraction(0), Fraction(1)), times)
+        known_t = [Fraction(0)] * filler.past + [Fraction(1)] * filler.future
+        made, _ = filler.fill(state, known, known_t, times)
         return list(as_given(made.float().clamp(0, 1), frames).cpu().unbind(1))
+
+
+def fill(
+    frames: Sequence[Any],
+    times: Sequence[Number],
+    fps: Number,
+    *,
+    given: Sequence[bool] | None = None,
+    text: Tensor | None = None,
+    model: str | Filler | None = None,
+    draft: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    scale: float = 1.0,
+    seed: int = 0,
+    on: Callable[[Note], None] = lambda note: None,
+) -> Iterator[tuple[Fraction, Any]]:
+    """The clip of a storyboard: (exact time, picture of the kind that was given), every 1 / fps from the first
+    keyframe to the last one. At their times keyframes come out as the objects they are.
+
+    Args:
+        frames: keyframes, two or more, of one kind and size, as `between` takes them; no batches.
+        times: when each is shown, in seconds, increasing. One between two frames moves to the nearer; `on` is told.
+        fps: frames a second.
+        given: whether each keyframe must stay as it is (all, where None); a model that refines may change the others.
+        text: a text embedding `l d` or `d`, for models that take one.
+        draft: leave the model's refinement out and show what it begins with.
+        model, device, precision, scale, on: as for `frames`.
+        seed: of models that draw by chance.
+
+    Raises:
+        TweenError: if keyframes differ in kind or size, times do not increase, or the model takes no text.
+    """
+    rate = _positive(fps, "fps")
+    at = placed([exact(x, "a time") for x in times], rate, on)
+    kept = (True,) * len(at) if given is None else tuple(given)
+    if not len(frames) == len(at) == len(kept):
+        raise TweenError(
+            f"expected as many pictures as times, and whether each is given, but got {len(frames)}, {len(at)} and "
+            f"{len(kept)}"
+        )
+    _alike(frames)
+    device = pick_device(device)
+    filler, fallbacks = open_model(model, device=device, precision=precision, scale=scale, draft=draft, on=on)
+    keyframes = Keyframes(times=at, load=lambda i: to_tensor(frames[i])[0][0], given=kept)
+    made = storyboard(
+        keyframes, rate, filler, text=text, device=device, seed=seed, fallbacks=fallbacks, on=on
+    )
+    return _pictures(made, dict(zip(at, frames, strict=True)), to_tensor(frames[0])[1])
+
+
+def _pictures(
+    made: Iterator[Frame], own: dict[Fraction, Any], give: Callable[[Tensor], Any]
+) -> Iterator[tuple[Fraction, Any]]:
+    for frame in made:
+        yield frame.time, own[frame.time] if frame.source else give(frame.rgb[None])
+
+
+def _alike(frames: Sequence[Any]) -> None:
+    shape = to_tensor(frames[0])[0].shape
+    if shape[0] != 1:
+        raise TweenError(f"a keyframe should be one picture, but got {describe(frames[0])}")
+    for i, frame in enumerate(frames[1:], 2):
+        if type(frame) is not type(frames[0]) or to_tensor(frame)[0].shape != shape:
+            raise TweenError(
+                f"keyframes should be of one kind and size, but number 1 is {describe(frames[0])} and number {i} "
+                f"{describe(frame)}"
+            )
 
 
 def world(name: str | Path | None = None, *, device: str = "auto") -> World:
@@ -213,23 +284,28 @@ def open_model(
     precision: str = "auto",
     scale: float = 1.0,
     frames: int | None = None,
+    draft: bool = False,
+    on: Callable[[Note], None] = lambda note: None,
 ) -> tuple[Tiled, tuple[Fallback, ...]]:
     """A filler for frames of any size, fitted to free memory, and what to fall back on when memory runs out.
 
-    `frames`: how many known ones it sees around a gap; None: what it sees by itself.
+    Args:
+        frames: how many known ones it sees around a gap; None: what it sees by itself.
+        draft: whether to take what a refining model begins with in its place.
+        on: is told if a draft leaves nothing out.
     """
     from tween.zoo.load import seeing
 
     if model is not None and not isinstance(model, str):
-        return fit(seeing(model, frames), budget(device)), ()
-    from tween.zoo import ZOO, load
+        return fit(seeing(_drafting(model, on) if draft else model, frames), budget(device)), ()
+    from tween.zoo import ZOO, fillers, load
 
-    name = model or next(iter(ZOO))
+    name = model or next(iter(fillers()))
 
     def opened(precision: str, scale: float, part: int = 1) -> Tiled:
         free = budget(device)
         found = load(name, device=device, precision=precision, scale=scale)
-        return fit(seeing(found, frames), free and free // part)
+        return fit(seeing(_drafting(found, on) if draft else found, frames), free and free // part)
 
     first = opened(precision, scale)
     less = "fp16" if device.startswith("cuda") else precision
@@ -239,6 +315,13 @@ def open_model(
     else:
         half, steps = scale / 2, (small,)
     return first, (*steps, ("frames are now cut into small tiles", lambda: opened(less, half, 4)))
+
+
+def _drafting(filler: Filler, on: Callable[[Note], None]) -> Filler:
+    coarse = getattr(filler, "coarse", None)
+    if coarse is None:
+        on(Note("This model refines nothing: the draft is all there is."))
+    return coarse or filler
 
 
 def pick_device(device: str) -> str:

@@ -68,7 +68,12 @@ class Filler(Protocol[State]):
 
     `past` and `future` say how many known frames it must see before and after a queried time; `multiple` is what
     height and width must divide by; `bytes_per_pixel` is the measured peak working memory per input pixel.
+    At the ends of a clip the outermost known frame is repeated, with its time.
     A state is used once: its buffers may be overwritten by the call that consumes it; fork with `clone`.
+
+    One may also have `most`, how many times it can fill at once (8 else); `condition(given, text)`, what makes its
+    `cond` of which known frames must stay as they are, and of a text embedding or None; and `coarse`, the Filler that
+    it begins with and refines.
     """
 
     past: int
@@ -106,7 +111,8 @@ class Task(Protocol):
         ...
 
     def loss(self, turn: str, batch: Any, step: int) -> Mapping[str, Tensor]:
-        """Named scalar terms, already weighted: the engine sums them."""
+        """Named scalar terms, already weighted: the engine sums them. A name with a slash is a measure, without
+        gradient: it is logged only."""
         ...
 
     def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:

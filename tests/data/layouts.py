@@ -1,5 +1,6 @@
 """Datasets in small: folders laid out as the real ones, with few scenes and pictures that tell which they are."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def xtest(root: Path, clips=("Type1/TEST01", "Type3/TEST15"), size=(4096, 2160),
         for n in range(0, 33, every):
             write(root / "test" / clip / f"{n:04d}.png", size, n)
     return root
+
+
+def board(path: Path) -> Path:
+    """A storyboard of three pictures in half a second, the second of them proposed."""
+    frames = [{"image": f"{i}.png", "time": i / 4} for i in range(3)]
+    for i in range(3):
+        texture(path.parent / f"{i}.png", 3 * i)
+    path.write_text(
+        json.dumps({"fps": 8, "frames": [frames[0], frames[1] | {"status": "proposed"}, frames[2]]})
+    )
+    return path
 
 
 def video(path: Path, n=65, size=(64, 48), gop=12, start=Fraction(0), times=None) -> Path:

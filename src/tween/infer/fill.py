@@ -31,6 +31,7 @@ def fill(
     seed: int = 0,
     fallbacks: Sequence[Fallback] = (),
     on: Callable[[Note], None] = lambda note: None,
+    cond: Any = None,
 ) -> Iterator[Frame]:
     """A frame for every tick. Source frames pass through as the objects they are; others have `source=False`.
 
@@ -42,11 +43,12 @@ def fill(
         fallbacks: on out-of-memory, (what is done about it, how to get the filler that does it), tried in order
             at the same gap; the first that fits is kept.
         on: is told of each step down.
+        cond: what the filler is told besides, at every call.
 
     Raises:
         TweenError: out of memory, and no fallback is left.
     """
-    hand = _Hand(filler, list(fallbacks), device, seed, on)
+    hand = _Hand(filler, list(fallbacks), device, seed, on, cond)
     for gap in gaps:
         times = [tick.time for tick in gap.ticks if tick.t]
         if not times or gap.how != "fill":
@@ -112,8 +114,10 @@ class _Hand:
         device: Any,
         seed: int,
         on: Callable[[Note], None],
+        cond: Any,
     ) -> None:
         self.filler, self.fallbacks, self.device, self.seed, self.on = filler, fallbacks, device, seed, on
+        self.cond = cond
         self.forget()
 
     def forget(self) -> None:
@@ -143,7 +147,8 @@ class _Hand:
                     (b, c, h, w), seed=self.seed, device=self.device, dtype=known.dtype
                 )
             state, self.state, self.upto = self.state, None, None
-            made, self.state = self.filler.fill(state, known, [frame.time for frame in gap.known], times)
+            known_t = [frame.time for frame in gap.known]
+            made, self.state = self.filler.fill(state, known, known_t, times, self.cond)
             self.upto = gap.right
             return _to_host(as_given(made.float().clamp(0, 1), frames))[0]
 

@@ -143,6 +143,7 @@ def filled(
                 scene=request.scene,
                 past=filler.past,
                 future=filler.future,
+                most=getattr(filler, "most", None),
             )
             made = fill(between, filler, device=device, fallbacks=fallbacks, on=on)
             yield reader, made

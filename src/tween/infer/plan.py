@@ -66,6 +66,7 @@ def gaps(
     scene: Scene = "hold",
     past: int = 1,
     future: int = 1,
+    most: int | None = None,
 ) -> Iterator[Gap]:
     """The gaps of a stream of frames in order; those without a tick are left out, those with many come in parts.
 
@@ -74,6 +75,7 @@ def gaps(
         fps, end: as for `timeline.ticks`.
         scene: what to do across a cut: `hold` the last frame, `blend` both, or `off`, fill as everywhere.
         past, future: how many frames a filler sees on each side; no more than `future + 1` are read ahead.
+        most: ticks in one gap (8 where None); a filler that makes whole clips says how many it can.
     """
     stream = iter(marked)
     store: dict[int, Marked] = {}
@@ -98,8 +100,9 @@ def gaps(
         known = _known(get, left, past, future) if right else ()
         a = store[left].frame
         b = right.frame if right else a
-        for i in range(0, len(found), MOST):
-            yield Gap(known=known, ticks=tuple(found[i : i + MOST]), left=a, right=b, how=_how(right, scene))
+        step = most or MOST
+        for i in range(0, len(found), step):
+            yield Gap(known=known, ticks=tuple(found[i : i + step]), left=a, right=b, how=_how(right, scene))
         for index in [i for i in store if i <= left - past]:
             del store[index]
 

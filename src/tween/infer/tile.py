@@ -38,6 +38,7 @@ class Tiled:
     def __init__(self, filler: Filler, *, pixels: int | None = None, overlap: int = OVERLAP) -> None:
         self.filler, self.pixels, self.overlap = filler, pixels, overlap
         self.past, self.future, self.bytes_per_pixel = filler.past, filler.future, filler.bytes_per_pixel
+        self.most, self.condition = getattr(filler, "most", None), getattr(filler, "condition", None)
 
     def tiles(self, h: int, w: int) -> list[Tile]:
         """Tiles that cover a frame of `h` x `w` padded pixels, of one size, a multiple of the filler's."""
