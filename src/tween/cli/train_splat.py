@@ -176,7 +176,7 @@ def validation(args: dict[str, Any]) -> Any:
         from tween.data.triplets import read
 
         return read(args["val"])
-    if args["vimeo_root"]:
+    if has_triplets(args["vimeo_root"]):
         from tween.data.vimeo import read
 
         scenes = read(args["vimeo_root"])
@@ -190,11 +190,16 @@ def benchmark(args: dict[str, Any], found: Any) -> Any:
 
     if found.held:
         return splat.on_windows(found.held)
-    if (args["vimeo_root"] and (args["vimeo_root"] / "tri_testlist.txt").is_file()) or has_test(
-        args["x4k_root"]
-    ):
-        return splat.on_disk(args["vimeo_root"], args["x4k_root"] if has_test(args["x4k_root"]) else None)
-    return None
+    vimeo = args["vimeo_root"] if has_triplets(args["vimeo_root"]) else None
+    x4k = args["x4k_root"] if has_test(args["x4k_root"]) else None
+    return splat.on_disk(vimeo, x4k) if vimeo or x4k else None
+
+
+def has_triplets(root: Path | None) -> bool:
+    """Whether Vimeo-90K is there, and not as septuplets alone."""
+    from tween.recipes.feeds import vimeo_kind
+
+    return root is not None and vimeo_kind(root) == "vimeo"
 
 
 def has_test(root: Path | None) -> bool:

@@ -135,9 +135,9 @@ def begun(net: SplatNet, name: str) -> dict[str, str]:
     """
     own, taken = net.state_dict(), 0
     for key, value in released(name).items():
-        for place in (key, f"encoder.{key}", f"pairs.{key}"):
-            if place in own and own[place].shape == value.shape:
-                own[place].copy_(value)
+        for there in (key, f"encoder.{key}", f"pairs.{key}"):
+            if there in own and own[there].shape == value.shape:
+                own[there].copy_(value)
                 taken += 1
     if not taken:
         raise TweenError(

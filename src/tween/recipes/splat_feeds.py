@@ -16,9 +16,10 @@ from tween.core import TweenError
 from tween.data.clips import Windows
 from tween.data.layers import render
 from tween.data.store import FrameStore, sample
-from tween.data.windows import Cuts, Pairing, Window, batches, vimeo_windows, x4k_windows
+from tween.data.windows import Cuts, Pairing, Window, batches, septuplet_windows, vimeo_windows, x4k_windows
 from tween.data.windows_made import clip_windows, joined, layer_windows
 from tween.models.splat.net import interval
+from tween.recipes.feeds import vimeo_kind
 from tween.recipes.interp import load
 from tween.recipes.teachers import dis
 
@@ -75,7 +76,7 @@ def disk(
     growing: bool = True,
     workers: int = 8,
 ) -> Feed:
-    """Vimeo-90K triplets and windows of X4K1000FPS.
+    """Vimeo-90K, triplets or septuplets (N = 4), and windows of X4K1000FPS.
 
     Args:
         mode: which of the two; `curriculum` is `mixed`, growing.
@@ -87,7 +88,8 @@ def disk(
     """
     sets: list[Cuts] = []
     if mode != "x4k_only":
-        sets.append(vimeo_windows(_given(vimeo_root, "--vimeo-root", mode)))
+        root = _given(vimeo_root, "--vimeo-root", mode)
+        sets.append((septuplet_windows if vimeo_kind(root) == "vimeo-septuplet" else vimeo_windows)(root))
     if mode != "vimeo_only":
         root = _given(x4k_root, "--x4k-root", mode)
         sets += [x4k_windows(root, pair) for pair in sorted(pairs, key=lambda pair: -pair.n)]
