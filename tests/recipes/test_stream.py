@@ -16,7 +16,7 @@ from tween.engine import checkpoint, train
 from tween.models.stream.distill import Matching
 from tween.models.stream.net.net import StreamNet
 from tween.nn.vae import WanVAE
-from tween.recipes.stream import distil, draws, encoded, stream
+from tween.recipes.stream import beginnings, distil, draws, encoded, stream
 from tween.recipes.world_judge import BEFORE, going_on, held, lasting, measured, validation
 
 ORDERS = ["left", "walk", "stand", "right"]
@@ -65,6 +65,13 @@ def test_a_network_that_went_wrong_is_told(vae):
     broken.mean.fill_(float("nan"))
     with pytest.raises(TweenError, match="latents should be finite"):
         encoded(broken, episodes(), length=5, stride=2, device="cpu")
+
+
+def test_beginnings_are_of_latents_and_their_actions(clips):
+    first = beginnings(clips, 3)
+    assert first.frames.shape[1:] == (3, 2, 4, 6)
+    assert (first.keys.shape[1], first.mouse.shape[1]) == (9, 9)
+    assert all(torch.equal(a, b) for a, b in zip(beginnings(clips, 50), clips, strict=True))
 
 
 def test_draws_are_a_function_of_the_index(clips):

@@ -25,7 +25,7 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--batches", type=int, nargs=3, default=(16, 64, 32), metavar=("VAE", "NET", "STUDENT"))
     p.add_argument(
-        "--rates", type=float, nargs=3, default=(5e-4, 1e-3, 5e-5), metavar=("VAE", "NET", "STUDENT")
+        "--rates", type=float, nargs=3, default=(5e-4, 1e-3, 2e-4), metavar=("VAE", "NET", "STUDENT")
     )
     p.add_argument(
         "--learn", type=int, default=17, help="frames of a clip that the autoencoder learns at a time"

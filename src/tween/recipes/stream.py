@@ -169,7 +169,7 @@ def fed(
 
 @torch.no_grad()
 def encoded(
-    vae: WanVAE, episodes: Episodes, *, length: int, stride: int, device: str = "auto", batch: int = 128
+    vae: WanVAE, episodes: Episodes, *, length: int, stride: int, device: str = "auto", batch: int = 256
 ) -> Window:
     """Every window of `length` frames that begins at a multiple of `stride`, encoded as a session would: from its own
     first frame on. Latents `m n c h w` in fp16 on the device, keys `m f k`, mouse `m f 2`.
@@ -197,6 +197,12 @@ def encoded(
     n, f = places[:, :1], places[:, 1:] + span
     keys, mouse = (torch.from_numpy(x[n, f]).to(where) for x in (episodes.keys, episodes.mouse))
     return Window(latents, keys, mouse)
+
+
+def beginnings(clips: Window, latents: int) -> Window:
+    """The first `latents` of each clip, and their actions; all, where there are no more."""
+    f = frames_of(latents)
+    return Window(clips.frames[:, :latents], clips.keys[:, :f], clips.mouse[:, :f])
 
 
 def draws(clips: Window, *, batch_size: int, seed: int = 0) -> Batch:

@@ -32,7 +32,7 @@ from tween.models.stream.timeline import frames_of
 from tween.nn.vae import SMALL, WanConfig, WanVAE
 from tween.recipes import world_judge
 from tween.recipes import world_parts as parts
-from tween.recipes.stream import distil, draws, encoded, stream
+from tween.recipes.stream import beginnings, distil, draws, encoded, stream
 from tween.recipes.vae import clips, fidelity, pixels, sample, vae
 from tween.zoo.load import place
 from tween.zoo.worlds import save_world
@@ -54,7 +54,8 @@ class Plan:
         length: frames of the clips that the autoencoder learns from.
         learn: how many of them at a time.
         latents: of the clips that the network learns from.
-        stride: frames between the beginnings of those.
+        rollout: of them, those that the student makes at a time.
+        stride: frames between the beginnings of those clips.
         batches: of the three.
         rates: peak learning rates of the three.
         many, few: sampling of the pretrained network, and of the student.
@@ -75,9 +76,10 @@ class Plan:
     length: int = 65
     learn: int = 17
     latents: int = 21
+    rollout: int = 12
     stride: int = 20
     batches: tuple[int, int, int] = (16, 64, 32)
-    rates: tuple[float, float, float] = (5e-4, 1e-3, 5e-5)
+    rates: tuple[float, float, float] = (5e-4, 1e-3, 2e-4)
     many: Sampling = field(default_factory=lambda: even(4, shift=5.0))
     few: Sampling = field(default_factory=Sampling)
     rollouts: int = 200
@@ -201,9 +203,9 @@ def taught(
     before = world_judge.measured(world_judge.going_on(untaught, codec, plan.few), few)
     least = before["obeyed"] - 0.03
     run = distil(
-        batch=draws(latents, batch_size=plan.batches[2]),
+        batch=draws(beginnings(latents, plan.rollout), batch_size=plan.batches[2]),
         teacher=base,
-        matching=Matching(sampling=plan.few, shift=plan.forcing.shift),
+        matching=Matching(sampling=plan.few, shift=plan.forcing.shift, critic_lr=0.5),
         validate=world_judge.validation(codec, few, plan.few, least=least, walks=max(2, plan.walks // 4)),
         best_key="kept",
         name=PARTS[2],
