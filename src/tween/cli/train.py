@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tween.cli import train_interp, train_splat, train_world
+from tween.cli import train_impute, train_interp, train_splat, train_world
 from tween.core import TweenError
 
 
@@ -23,6 +23,9 @@ def parser() -> argparse.ArgumentParser:
         recipes.add_parser("stream", help="the network of a world, or a student of few steps")
     )
     train_splat.add(recipes.add_parser("splat", help="N frames as one moving cloud of Gaussians"))
+    train_impute.add_keypatches(
+        recipes.add_parser("keypatches", help="refiners of pictures by each objective, judged")
+    )
     return p
 
 
@@ -55,6 +58,7 @@ OTHERS = {
     "vae": train_world.vae,
     "stream": train_world.stream,
     "splat": train_splat.main,
+    "keypatches": train_impute.keypatches,
 }  # than fast
 
 
