@@ -29,10 +29,19 @@ import torch
 from bench.common import save
 from tween.core import TweenError
 from tween.evaluate.timing import interleaved, measure
-from tween.ops.raster import TILE, Camera, Gaussians, pinhole, render
+from tween.ops.raster import TILE, Camera, Gaussians, fused, pinhole, render
 
 BACKENDS = ("torch", "triton", "gsplat")
 CHANNELS = 6  # colour, flow, and a certainty
+TUNED = [
+    (4, 1, 1),
+    (4, 1, 2),
+    (4, 2, 4),
+    (8, 2, 2),
+    (8, 2, 8),
+    (8, 4, 4),
+    (16, 4, 8),
+]  # tile, warps forward, backward
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     agreement = agree(present, device)
     runs = arguments.runs or (20 if device.type == "cuda" else 3)
     rows = [row for case in CASES[device.type] for row in at(case, present, device, runs)]
+    rows += tuned(device, runs) if "triton" in present else []
     name = torch.cuda.get_device_name().replace(" ", "-").lower() if device.type == "cuda" else "cpu"
     print(
         save(
@@ -112,12 +122,14 @@ def backends(device: torch.device) -> tuple[list[str], list[str]]:
     return present, notes
 
 
-def step(gaussians: Gaussians, camera: Camera, backend: str, *, backward: bool) -> Callable[[], Any]:
+def step(
+    gaussians: Gaussians, camera: Camera, backend: str, *, backward: bool, tile: int | None = None
+) -> Callable[[], Any]:
     """One rendering, with all gradients or without."""
 
     def run() -> Any:
         with torch.set_grad_enabled(backward):
-            rendered = render(gaussians, camera, backend=backend)  # type: ignore[arg-type]
+            rendered = render(gaussians, camera, backend=backend, tile=tile)  # type: ignore[arg-type]
             if not backward:
                 return rendered
             total = rendered.colour.square().sum() + rendered.depth.sum()
@@ -146,10 +158,12 @@ def agree(present: list[str], device: torch.device) -> dict[str, list[float]]:
     return apart
 
 
-def at(case: Case, present: list[str], device: torch.device, runs: int) -> list[dict[str, Any]]:
+def at(
+    case: Case, present: list[str], device: torch.device, runs: int, tile: int | None = None
+) -> list[dict[str, Any]]:
     """A row a backend and direction."""
     cloud = lifted(case, device)
-    works = {(b, back): step(*cloud, b, backward=back) for b in present for back in (False, True)}
+    works = {(b, back): step(*cloud, b, backward=back, tile=tile) for b in present for back in (False, True)}
     if device.type == "cuda":
         timed = {key: measure(work, runs, str(device)) for key, work in works.items()}
     else:
@@ -172,6 +186,17 @@ def at(case: Case, present: list[str], device: torch.device, runs: int) -> list[
         kind = "forward + backward" if backward else "forward"
         numbers = f"{timing.median * 1e3:9.2f} ms {pixels / 1e6:9.2f} Mpx/s {mib:8.0f} MiB"
         print(f"{case!s:22} {backend:8} {kind:18} {numbers}", flush=True)
+    return rows
+
+
+def tuned(device: torch.device, runs: int) -> list[dict[str, Any]]:
+    """The kernels at other tiles, and warps of the forward and the backward pass."""
+    case, kept, rows = CASES[device.type][0], (dict(fused.FORWARD), dict(fused.BACKWARD)), []
+    for tile, forward, backward in TUNED:
+        fused.FORWARD["num_warps"], fused.BACKWARD["num_warps"] = forward, backward
+        for row in at(case, ["triton"], device, runs, tile):
+            rows.append(row | {"backend": f"triton, tile {tile}, warps {forward} and {backward}"})
+    fused.FORWARD, fused.BACKWARD = kept
     return rows
 
 

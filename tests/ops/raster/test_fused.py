@@ -62,7 +62,8 @@ def test_on_a_gpu_a_whole_frame():
     g, camera = dense(181, 255, frames=2, b=2, k=6)
     g = g.map(torch.Tensor.cuda)
     want = values_and_gradients(g.map(torch.Tensor.double), camera, backend="torch")
-    close(values_and_gradients(g, camera), want, 2e-3)
+    # among millions of pairs a few alphas lie so near 1/255 that rounding decides whether they are drawn
+    close(values_and_gradients(g, camera), want, 5e-3)
 
 
 @pytest.mark.gpu

@@ -117,7 +117,7 @@ def _front_to_back(
         free = after.gt(DARK).to(after)
         weight = after.mul_(odds).mul_(free)
         yield _Block(ids, near, weight, odds, free.mul_(alpha < MOST))
-        if light.amax() <= DARK:
+        if end < steps[-1][1] and light.amax() <= DARK:
             return
 
 
