@@ -96,7 +96,8 @@ def temporal_consistency(first: Tensor, second: Tensor) -> Tensor:
 
 
 def coverage(alpha: Tensor, *, least: float = 0.5) -> Tensor:
-    """Mean lack of coverage below `least`: what opacity is for. (A pull of the mean opacity to 1/2 costs 14 dB.)"""
+    """Mean lack of coverage below `least`: what opacity is for. (A pull of the mean opacity to 1/2 lets
+    the background through.)"""
     return torch.relu(least - alpha.float()).mean()
 
 

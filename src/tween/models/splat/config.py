@@ -24,7 +24,7 @@ class SplatConfig:
         unet: widths of the last refinement at 1/2, 1/4, 1/8.
         pixels: least and greatest standard deviation of a Gaussian in the picture, px.
         sigma: the one they begin with, px.
-        opacity: that they begin with. Low ones leak the background: 0.5 costs 14 dB of the identity render.
+        opacity: that they begin with. Low ones leak what is behind.
         lifetime: power p of the temporal opacity 1 - |t - t_i|^p that they begin with.
         low_pass: variance added to every footprint, px^2. 3DGS takes 0.3 against aliasing of distant Gaussians; ours
             are a pixel wide, and 0.3 would blur the picture they were lifted from.

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from tween.models.splat.config import SplatConfig
 from tween.models.splat.encoder import conv
 
-PREFER = 2.0  # logit by which the rendered picture is trusted more than a warped one before training
-
 
 class Refine(nn.Module):
     """A U-Net from 1/2 to 1/8 over everything that was rendered: weights of three pictures, and a residual.
@@ -49,8 +47,7 @@ class Refine(nn.Module):
         x2 = self.down2(x1)
         x1 = self.up2(torch.cat((grown(x2), x1), 1))
         out = self.out(self.up1(torch.cat((grown(x1), x0), 1))).float()
-        logits = out[:, :3] + out.new_tensor((PREFER, 0, 0)).view(3, 1, 1)
-        weight = logits.clamp(-12, 12).exp()[:, :, None] * w
+        weight = out[:, :3].clamp(-12, 12).exp()[:, :, None] * w
         return (pictures * weight).sum(1) / weight.sum(1) + out[:, 3:]
 
 
