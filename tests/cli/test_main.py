@@ -14,6 +14,8 @@ from tween.cli.main import COMMANDS, main
 FLAGS = {
     "interpolate": "--codec --crf --device --dry-run --factor --fps --frames --help --input-rate --json --model --output "
     "--overwrite --pix-fmt --precision --preset --retime-duplicates --scale --scene --slowmo --ss --to",
+    "fill": "--codec --crf --device --draft --fps --frames --help --model --output --overwrite --pix-fmt --precision "
+    "--scale --seed --text --times --variants",
     "generate": "--actions --blocks --crf --device --fps --help --image --latents --model --output --overlay "
     "--overwrite --seed --verbose --world",
     "play": "--actions --device --help --host --image --latents --output --overlay --overwrite --port --record --seed "
@@ -58,7 +60,11 @@ def test_flags_are_frozen(command, capsys):
     with pytest.raises(SystemExit):
         main([*command.split(), "--help"])
     found = set(re.findall(r"--[a-z][a-z0-9-]*", capsys.readouterr().out))
-    mentioned = {"--force-reinstall", "--model"} if command not in ("interpolate", "generate", "splat") else set()
+    mentioned = (
+        {"--force-reinstall", "--model"}
+        if command not in ("interpolate", "fill", "generate", "splat")
+        else set()
+    )
     assert found - mentioned == set(FLAGS[command].split())
 
 

@@ -42,6 +42,8 @@ class Options:
     """A text embedding, for models that take one. Default: the board's."""
     model: Annotated[str | None, arg(metavar="NAME")] = None
     """One of `tween models`, a run or a checkpoint. Default: the first of `tween models`."""
+    frames: Annotated[int | None, arg(metavar="N")] = None
+    """Let the model see this many keyframes around every gap. Default: as many as it sees by itself."""
     draft: bool = False
     """Leave the model's refinement out: a quick look at what it begins with."""
     seed: Annotated[int, arg(metavar="S")] = 0
@@ -83,6 +85,7 @@ def main(argv: list[str]) -> int:
         device=device,
         precision=options.precision,
         scale=options.scale,
+        frames=options.frames,
         draft=options.draft,
         on=on,
     )

@@ -158,3 +158,16 @@ def test_mistakes_are_said(fill):
         fill(frames, torch.zeros_like(known), None)
     with pytest.raises(TweenError, match="increasing"):
         fill(frames, known, [0, 1, 1, 2, 3, 4])
+
+
+def test_what_a_filler_made_can_be_trained_on():
+    """Released fillers run in inference mode, whose tensors autograd refuses."""
+    from tests.models.interp.toy import fast_net
+    from tween.models.interp.filler import InterpFiller
+
+    frames = torch.rand(1, 3, 3, 32, 32)
+    coarse = by_filler(InterpFiller(fast_net()))(frames, torch.tensor([[True, False, True]]), None)
+    weight = torch.ones(3, requires_grad=True)
+    (coarse * weight[:, None, None]).square().sum().backward()
+    assert not coarse.is_inference()
+    assert weight.grad.abs().min() > 0
