@@ -49,9 +49,9 @@ class _Composite(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gaussians: Tensor, channels: Tensor, lists: Lists) -> Tensor:
         out = channels.new_zeros(len(lists.start) - 1, channels.shape[1], lists.side**2)
-        colours = F.pad(channels, (0, 0, 0, 1))
+        rows, colours = with_nobody(gaussians, channels)
         for tiles, steps in groups(lists, BUDGET[out.device.type]):
-            for block in _front_to_back(gaussians, lists, tiles, steps):
+            for block in _front_to_back(rows, lists, tiles, steps):
                 out.index_add_(0, tiles, torch.bmm(colours[block.ids].mT, block.weight))
         ctx.save_for_backward(gaussians, channels, out)
         ctx.lists = lists
@@ -61,21 +61,21 @@ class _Composite(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, Tensor, None]:
         gaussians, channels, out = ctx.saved_tensors
-        colours = F.pad(channels, (0, 0, 0, 1))
-        d_gaussians, d_colours = F.pad(torch.zeros_like(gaussians), (0, 0, 0, 1)), torch.zeros_like(colours)
+        rows, colours = with_nobody(gaussians, channels)
+        d_rows, d_colours = torch.zeros_like(rows), torch.zeros_like(colours)
         basis = quadratic(ctx.lists.side, gaussians)
         for tiles, steps in groups(ctx.lists, BUDGET[out.device.type]):
             d = d_out[tiles]
             behind = (d * out[tiles]).sum(1, keepdim=True)  # what the pixel owes to all that is yet to come
-            for block in _front_to_back(gaussians, ctx.lists, tiles, steps):
+            for block in _front_to_back(rows, ctx.lists, tiles, steps):
                 ids = block.ids.flatten()
                 d_colours.index_add_(0, ids, torch.bmm(block.weight, d.mT).flatten(0, 1))
                 own = torch.bmm(colours[block.ids], d).mul_(block.weight)
                 later = behind - own.cumsum(1)
                 behind = later[:, -1:].clone()
                 d_power = own.sub_(later.mul_(block.odds)).mul_(block.free)
-                d_gaussians.index_add_(0, ids, moments(d_power @ basis.T, block.near).flatten(0, 1))
-        return d_gaussians[:-1], d_colours[:-1], None
+                d_rows.index_add_(0, ids, moments(d_power @ basis.T, block.near).flatten(0, 1))
+        return d_rows[:-1], d_colours[:-1], None
 
 
 class _Block(NamedTuple):
@@ -96,16 +96,22 @@ class _Block(NamedTuple):
     free: Tensor
 
 
-def _front_to_back(
-    gaussians: Tensor, lists: Lists, tiles: Tensor, steps: list[tuple[int, int]]
-) -> Iterator[_Block]:
-    rows, basis = F.pad(gaussians, (0, 0, 0, 1)), quadratic(lists.side, gaussians)
+def with_nobody(gaussians: Tensor, channels: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with one row more, of the Gaussian that pads lists and is never seen."""
+    rows = F.pad(gaussians, (0, 0, 0, 1))
     rows[-1, -1] = NOTHING
+    return rows, F.pad(channels, (0, 0, 0, 1))
+
+
+def _front_to_back(
+    rows: Tensor, lists: Lists, tiles: Tensor, steps: list[tuple[int, int]]
+) -> Iterator[_Block]:
+    basis = quadratic(lists.side, rows)
     middle = torch.stack((tiles % lists.columns, tiles // lists.columns % lists.rows), -1)
     middle = (middle.to(rows) + 0.5) * lists.side
     light = rows.new_ones(len(tiles), 1, lists.side**2)
     for begin, end in steps:
-        ids = members(lists, tiles, begin, end, len(gaussians))
+        ids = members(lists, tiles, begin, end, len(rows) - 1)
         near = rows[ids]
         near[..., :2] -= middle[:, None]
         alpha = (coefficients(near) @ basis).exp_().clamp_max_(MOST)
