@@ -112,7 +112,7 @@ def lifted(case: Case, device: torch.device) -> tuple[Gaussians, Camera]:
 def backends(device: torch.device) -> tuple[list[str], list[str]]:
     """Those that render here, and in a sentence why another does not."""
     present, notes = [], []
-    for backend in BACKENDS if device.type == "cuda" else ["torch"]:
+    for backend in BACKENDS:
         try:
             step(*lifted(Case(32, 32, 1), device), backend, backward=True)()
             present.append(backend)

@@ -40,9 +40,18 @@ def test_stops_where_the_light_is_out():
     close(values_and_gradients(g, ODD, tile=8, backend="triton"), want, 1e-3)
 
 
-def test_other_types_are_refused_in_a_sentence():
+def test_what_it_cannot_do_is_refused_in_a_sentence(monkeypatch):
     with pytest.raises(TweenError, match="float32"):
         render(cloud(3), ODD, backend="triton")
+    g = cloud(3, dtype=torch.float32)
+    with pytest.raises(TweenError, match="at most 32 px"):
+        render(g, ODD, backend="triton", tile=33)
+    monkeypatch.setattr(fused, "INTERPRETED", False)
+    with pytest.raises(TweenError, match="on CUDA, but Triton is installed and they are on cpu"):
+        render(g, ODD, backend="triton")
+    monkeypatch.setattr(fused, "TRITON", False)
+    with pytest.raises(TweenError, match="not installed"):
+        render(g, ODD, backend="triton")
 
 
 @pytest.mark.gpu

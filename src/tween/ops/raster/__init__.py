@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from importlib.util import find_spec
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from tween.core import TweenError
-from tween.ops.raster.fused import composite_fused
+from tween.ops.raster.fused import TRITON, composite_fused
 from tween.ops.raster.projection import Projected, project
 from tween.ops.raster.reference import composite_reference
 from tween.ops.raster.scene import Camera, Gaussians, Rendered, merge, moved, pinhole
@@ -18,7 +17,6 @@ from tween.ops.raster.tiles import composite
 from tween.ops.raster.with_gsplat import composite_gsplat
 
 Backend = Literal["auto", "torch", "triton", "gsplat", "reference"]
-TRITON = find_spec("triton") is not None
 TILE = {"cpu": 4, "cuda": 8}  # side of a tile: the smaller, the fewer pixels a small Gaussian is tried on
 
 __all__ = ["Camera", "Gaussians", "Projected", "Rendered", "merge", "moved", "pinhole", "project", "render"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -17,18 +19,25 @@ from tween.ops.raster.tiles import from_tiles, packed
 
 FORWARD = {"G": 16, "num_warps": 2}  # Gaussians of a block; registers hold block x pixels
 BACKWARD = {"G": 16, "num_warps": 4}
+TRITON = find_spec("triton") is not None
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # kernels then run on the CPU, for tests
 
 
 def composite_fused(seen: Projected, channels: Tensor, camera: Camera, side: int) -> Tensor:
     """`composite` by the kernels, in fp32.
 
     Raises:
-        TweenError: on another type, or tiles of more than 32 px.
+        TweenError: on another type, tiles of more than 32 px, without CUDA or without Triton.
     """
     if channels.dtype != torch.float32 or side > 32:
         raise TweenError(
             f"backend 'triton' renders float32 in tiles of at most 32 px, but got {channels.dtype} and {side} px; "
             "take backend 'torch'"
+        )
+    if not (TRITON and (channels.is_cuda or INTERPRETED)):
+        raise TweenError(
+            f"backend 'triton' needs Triton and Gaussians on CUDA, but Triton is {'' if TRITON else 'not '}installed "
+            f"and they are on {channels.device}; take backend 'auto'"
         )
     lists = intersect(seen, camera, side)
     return from_tiles(_Fused.apply(packed(seen), channels.flatten(0, 1), lists), lists, camera)
