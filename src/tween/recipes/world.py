@@ -59,7 +59,7 @@ class Plan:
         batches: of the three.
         rates: peak learning rates of the three.
         many, few: sampling of the pretrained network, and of the student.
-        rollouts: that are judged in the end.
+        rollouts: of a second, that are judged in the end, and at most as many blocks.
         walks: a minute long each.
         compiled: the network, on a GPU; compiling the autoencoder takes longer than a short sitting wins back.
     """
@@ -180,7 +180,7 @@ def network(
         batch=draws(latents, batch_size=plan.batches[1]),
         config=plan.net,
         forcing=plan.forcing,
-        validate=world_judge.validation(codec, few, plan.many, walks=max(2, plan.walks // 4)),
+        validate=world_judge.validation(codec, few, plan.many, walks=max(1, plan.walks // 4)),
         name=PARTS[1],
         batch_size=plan.batches[1],
         lr=plan.rates[1],
@@ -206,7 +206,7 @@ def taught(
         batch=draws(beginnings(latents, plan.rollout), batch_size=plan.batches[2]),
         teacher=base,
         matching=Matching(sampling=plan.few, shift=plan.forcing.shift, critic_lr=0.5),
-        validate=world_judge.validation(codec, few, plan.few, least=least, walks=max(2, plan.walks // 4)),
+        validate=world_judge.validation(codec, few, plan.few, least=least, walks=max(1, plan.walks // 4)),
         best_key="kept",
         name=PARTS[2],
         batch_size=plan.batches[2],
@@ -227,7 +227,7 @@ def judged(
     told: Told,
 ) -> str:
     """Judge each world, draw them all, and name the best: of those that obey, the one whose pictures stay nearest."""
-    on = world_judge.held(held, rollouts=plan.rollouts)
+    on = world_judge.held(held, rollouts=plan.rollouts, blocks=min(120, plan.rollouts))
     minute = min(round(60 * RATE), plan.record.frames)
     rows, found = {}, {}
     for name, (net, sampling) in worlds.items():

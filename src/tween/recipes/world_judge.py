@@ -42,7 +42,7 @@ class Held:
     blocks: np.ndarray
 
 
-def held(episodes: Episodes, *, rollouts: int = 200, blocks: int = 120) -> Held:
+def held(episodes: Episodes, *, rollouts: int, blocks: int) -> Held:
     """Half of `episodes` (in memory, at least two) calibrate, the other half test.
 
     Raises:
