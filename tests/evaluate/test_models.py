@@ -16,6 +16,7 @@ from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
+from tween.models.splat.config import SplatConfig
 from tween.nn.lgs import BlockConfig
 
 SMALL = {
@@ -100,5 +101,5 @@ def test_mistakes(trained, tmp_path):
 def test_every_config_survives_being_stored(tmp_path):
     from tween.models.interp.config import QUALITY, THESIS, ablations
 
-    for config in (THESIS, QUALITY, FastConfig(), *ablations().values()):
+    for config in (THESIS, QUALITY, FastConfig(), SplatConfig(), *ablations().values()):
         assert config_of(plain(config), tmp_path) == config

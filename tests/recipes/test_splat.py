@@ -60,15 +60,14 @@ def test_clips_to_weights_that_run(train, data, tmp_path, capsys):
     assert [row["step"] for row in checked] == [2, 4]
     assert "clips_n4" not in checked[0]  # the full benchmark comes every second epoch
     assert {f"{kind}_n{n}" for kind in ("clips", "curves") for n in (2, 3, 4)} <= checked[1].keys()
+    assert {"clips_fast", "curves_dis", "clips_lerp"} <= checked[1].keys()
     filler = ready("mine_best", device="cpu")
     assert isinstance(filler, SplatFiller)
     assert filler.net.config == TOY
     assert main(["eval", "splat", "windows", "--checkpoint", "mine", "--data", str(data["data"]), "--curves", "1",
                  "--device", "cpu", "--json", "w.json"]) == 0  # fmt: skip
     values = json.loads((tmp_path / "w.json").read_text())
-    assert {"splat n=2", "splat n=3", "splat n=4", "index lerp", "blend", "dis", "fast"} == values[
-        "clips"
-    ].keys()
+    assert {"n2", "n3", "n4", "lerp", "blend", "dis", "fast"} == values["clips"].keys()
     assert all(5 < psnr < 60 for rows in values["clips"].values() for psnr in rows.values())
 
 

@@ -13,7 +13,6 @@ from tyro.conf import Positional, arg
 from tween.core import TweenError
 
 DATASETS = ("vimeo", "x4k", "all", "windows")
-BESIDE = ("blend", "dis", "fast")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +81,7 @@ def windows(options: Options, filler: Any) -> dict[str, Any]:
     """Mean PSNR by method, of real windows and of made ones, each with every scene's."""
     from statistics import mean
 
-    from tween.evaluate.splat import beside
+    from tween.evaluate.splat import BESIDE, beside
     from tween.evaluate.windows import clip_scenes, curved_scenes, window_psnr
     from tween.recipes.interp import load
     from tween.recipes.splat_feeds import split

@@ -24,6 +24,7 @@ from tween.zoo import ZOO, load
 SETS = {"vimeo": "vimeo", "x4k": "xtest-4k"}
 """Name on the command line -> name of the set."""
 CURVES = 30
+BESIDE = ("blend", "dis", "fast")
 
 
 def measured(filler: Filler[Any], name: str, scenes: Sequence[Any], device: Any) -> Table:
@@ -46,12 +47,12 @@ def on_disk(vimeo: Path | None, x4k: Path | None) -> Callable[[nn.ModuleDict], d
 def on_windows(
     held: Callable[[torch.device], tuple[FrameStore, Windows]],
 ) -> Callable[[nn.ModuleDict], dict[str, float]]:
-    """The full benchmark of held-out clips: modules -> `clips_n2`, ..., `curves_n4`, mean PSNR by number of frames."""
+    """The full benchmark of held-out clips: modules -> mean PSNR as `clips_n2`, ..., `curves_n4`, `curves_fast`."""
 
     def full(modules: nn.ModuleDict) -> dict[str, float]:
         where = next(modules.parameters()).device
         store, windows = held(where)
-        fillers = {f"n{n}": SplatFiller(modules["net"], frames=n) for n in (2, 3, 4)}
+        fillers = beside(SplatFiller(modules["net"]), BESIDE, str(where))
         values = {}
         for kind, scenes in (
             ("clips", clip_scenes(store, windows)),
@@ -72,9 +73,9 @@ def means(fillers: Mapping[str, Filler[Any]], scenes: Iterable[Scene], device: A
 
 def beside(filler: SplatFiller, names: Sequence[str], device: str) -> dict[str, Filler[Any]]:
     """The network with 2, 3 and 4 frames, clouds mixed by index, and models of the zoo."""
-    own = {f"splat n={n}": filler.seeing(n) for n in (2, 3, 4)}
+    own = {f"n{n}": filler.seeing(n) for n in (2, 3, 4)}
     others = {
         name: load(name, device=device, precision="auto" if ZOO[name].file is None else "fp32")
         for name in names
     }
-    return {**own, "index lerp": IndexLerp(filler.net.config), **others}
+    return {**own, "lerp": IndexLerp(filler.net.config), **others}

@@ -62,24 +62,12 @@ def splat(
     Raises:
         TweenError: on what does not fit together, in one sentence.
     """
-    if any(side % SplatNet.multiple for side in crop) or min(crop) < 64:
-        raise TweenError(f"crop should be multiples of 32 from 64 on, but got {tuple(crop)}")
-    if eval_full_every < 1 or epochs < 1:
-        raise TweenError(
-            f"epochs and --eval-full-every should be 1 or more, but got {epochs} and {eval_full_every}"
-        )
+    _check(crop, epochs, eval_full_every)
     ranks, where = distributed.start(), place(device)
-    taken = max(1, batch_size) * fields.get("accumulate", 1) * ranks.world
-    epoch = max(1, (steps // epochs) if steps else feed.samples // taken)
-    length = Length(
-        steps=steps if steps is not None else epochs * epoch, each=ranks.world * fields.get("accumulate", 1)
-    )
-    weights = weights or Weights()
-    weights = replace(
-        weights,
-        warmup=None if weights.warmup is None else warmup_epochs * epoch,
-        flow_until=max(1, round(flow_share * length.steps)),
-    )
+    each = ranks.world * fields.get("accumulate", 1)
+    epoch = max(1, steps // epochs if steps else feed.samples // (max(1, batch_size) * each))
+    length = Length(steps=epochs * epoch if steps is None else steps, each=each)
+    weights = _timed(weights or Weights(), warmup_epochs * epoch, round(flow_share * length.steps))
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = SplatNet(config)
     carried = {} if start is None else begun(net, start)
@@ -104,6 +92,21 @@ def splat(
         about=feed.about | {"steps an epoch": epoch} | carried,
         **fields,
     )
+
+
+def _check(crop: tuple[int, int], epochs: int, eval_full_every: int) -> None:
+    if any(side % SplatNet.multiple for side in crop) or min(crop) < 64:
+        raise TweenError(f"crop should be multiples of 32 from 64 on, but got {tuple(crop)}")
+    if eval_full_every < 1 or epochs < 1:
+        raise TweenError(
+            f"epochs and --eval-full-every should be 1 or more, but got {epochs} and {eval_full_every}"
+        )
+
+
+def _timed(weights: Weights, warmup: int, flow_until: int) -> Weights:
+    """With the steps of this run; weights that are never learned stay so."""
+    warmup = None if weights.warmup is None else warmup
+    return replace(weights, warmup=warmup, flow_until=max(1, flow_until))
 
 
 def _validate(
