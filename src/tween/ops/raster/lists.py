@@ -46,15 +46,17 @@ def intersect(seen: Projected, camera: Camera, side: int) -> Lists:
     reached = visible.flatten()[order] & (low <= high).all(-1)
     low, high = (torch.where(reached[:, None], t, 0.0).long() // side for t in (low, high))
     across, down = (high - low + 1).unbind(-1)
+    corner = (order // n * rows + low[:, 1]) * columns + low[:, 0]  # the first tile of each Gaussian
 
-    pairs = torch.repeat_interleave(across * down * reached)
-    begin = (across * down * reached).cumsum(0) - across * down * reached
-    place = torch.arange(len(pairs), device=pairs.device) - begin[pairs]
-    row, column = low[pairs, 1] + place // across[pairs], low[pairs, 0] + place % across[pairs]
-    tile = (order[pairs] // n * rows + row) * columns + column
+    touched = across * down * reached
+    pairs = torch.repeat_interleave(touched)
+    begin, across, corner = (t.index_select(0, pairs) for t in (touched.cumsum(0) - touched, across, corner))
+    place = torch.arange(len(pairs), device=pairs.device) - begin
+    tile = corner + place // across * columns + place % across
     tile, by_tile = tile.int().sort(stable=True)
     tiles = torch.arange(b * rows * columns + 1, device=tile.device, dtype=torch.int32)
-    return Lists(order[pairs[by_tile]], torch.searchsorted(tile, tiles), b, rows, columns, side)
+    ids = order.index_select(0, pairs.index_select(0, by_tile))
+    return Lists(ids, torch.searchsorted(tile, tiles), b, rows, columns, side)
 
 
 def groups(lists: Lists, budget: int) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:

@@ -52,7 +52,7 @@ class _Composite(torch.autograd.Function):
         rows, colours = with_nobody(gaussians, channels)
         for tiles, steps in groups(lists, BUDGET[out.device.type]):
             for block in _front_to_back(rows, lists, tiles, steps):
-                out.index_add_(0, tiles, torch.bmm(colours[block.ids].mT, block.weight))
+                out.index_add_(0, tiles, torch.bmm(F.embedding(block.ids, colours).mT, block.weight))
         ctx.save_for_backward(gaussians, channels, out)
         ctx.lists = lists
         return out
@@ -70,7 +70,7 @@ class _Composite(torch.autograd.Function):
             for block in _front_to_back(rows, ctx.lists, tiles, steps):
                 ids = block.ids.flatten()
                 d_colours.index_add_(0, ids, torch.bmm(block.weight, d.mT).flatten(0, 1))
-                own = torch.bmm(colours[block.ids], d).mul_(block.weight)
+                own = torch.bmm(F.embedding(block.ids, colours), d).mul_(block.weight)
                 later = behind - own.cumsum(1)
                 behind = later[:, -1:].clone()
                 d_power = own.sub_(later.mul_(block.odds)).mul_(block.free)
@@ -112,7 +112,7 @@ def _front_to_back(
     light = rows.new_ones(len(tiles), 1, lists.side**2)
     for begin, end in steps:
         ids = members(lists, tiles, begin, end, len(rows) - 1)
-        near = rows[ids]
+        near = F.embedding(ids, rows)  # rows[ids], four times as fast on a CPU
         near[..., :2] -= middle[:, None]
         alpha = (coefficients(near) @ basis).exp_().clamp_max_(MOST)
         alpha = F.threshold_(alpha, LEAST, 0.0)
