@@ -53,7 +53,7 @@ def made_linear():
 def test_a_keyframe_between_two_frames_is_told():
     notes = []
     list(tween.fill(ARRAYS[:2], [0, 0.3], 2, model="blend", on=notes.append))
-    assert ["shown at 0.5 s" in note.text for note in notes] == [True]
+    assert ["0.5 s in place of 0.3 s" in note.text for note in notes] == [True]
 
 
 @pytest.mark.parametrize(

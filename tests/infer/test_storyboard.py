@@ -130,8 +130,10 @@ def test_a_keyframe_between_two_frames_is_told():
         Fraction(7, 3),
     )
     assert [note.text for note in notes] == [
-        "Keyframe 3 at 2.3 s lies between two frames at 3 fps; it is shown at 2.33333 s."
+        "Keyframe 3 lies between two frames at 3 fps, and the nearer one is taken: 2.33333 s in place of 2.3 s."
     ]
+    placed([Fraction(i) for i in range(5)], Fraction(24000, 1001), notes.append)
+    assert notes[1].text.startswith("Keyframe 5 and 3 more lie between two frames at 23.976 fps")
 
 
 @pytest.mark.parametrize(

@@ -60,15 +60,18 @@ def placed(
                 f"{float(fps):g} fps; ask for more frames a second"
             )
     found = tuple(times[0] + tick / fps for tick in ticks)
-    for i, (time, tick) in enumerate(zip(times, found, strict=True), 1):
-        if abs(time - tick) * fps > CLOSE:
-            on(
-                Note(
-                    f"Keyframe {i} at {float(time):g} s lies between two frames at {float(fps):.6g} fps; it is shown "
-                    f"at {float(tick):.6g} s."
-                )
-            )
+    if moved := [i for i, (a, b) in enumerate(zip(times, found, strict=True)) if abs(a - b) * fps > CLOSE]:
+        on(Note(_moved(moved, times, found, fps)))
     return found
+
+
+def _moved(moved: list[int], times: Sequence[Fraction], found: Sequence[Fraction], fps: Fraction) -> str:
+    most = max(moved, key=lambda i: abs(times[i] - found[i]))
+    rest = f" and {len(moved) - 1} more lie" if len(moved) > 1 else " lies"
+    return (
+        f"Keyframe {most + 1}{rest} between two frames at {float(fps):.6g} fps, and the nearer one is taken: "
+        f"{float(found[most]):.6g} s in place of {float(times[most]):.6g} s."
+    )
 
 
 def storyboard(
