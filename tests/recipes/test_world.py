@@ -8,12 +8,15 @@ import torch
 from PIL import Image
 
 from tween.core import TweenError
+from tween.data.episodes import Window
 from tween.data.record_doom import Doom
 from tween.engine import checkpoint
 from tween.models.stream.config import ActionConfig, StreamConfig
+from tween.models.stream.net.net import StreamNet
 from tween.models.stream.sampling import Sampling, even
 from tween.nn.vae import WanConfig
-from tween.recipes.world import PARTS, Plan, doom
+from tween.recipes.stream import distil, draws
+from tween.recipes.world import PARTS, Plan, doom, sitting
 from tween.zoo.worlds import load_world
 
 ACTION = ActionConfig(layers=1, width=16, heads=2, embed=4, modulate=True)
@@ -93,6 +96,25 @@ def test_a_later_sitting_takes_what_is_there(made, tmp_path):
     facts = doom(tmp_path, plan)
     assert facts["autoencoder"]["step"] == 3
     assert facts.keys() == {"recorded", "autoencoder"}
+
+
+def test_a_student_without_its_critic_begins_anew(tmp_path):
+    torch.manual_seed(0)
+    net = StreamNet(TOY.net)
+    w = Window(
+        torch.randn(4, 6, 4, 4, 6).half(), torch.zeros(4, 21, 4, dtype=torch.uint8), torch.zeros(4, 21, 2)
+    )
+
+    def run(runs):
+        return distil(
+            batch=draws(w, batch_size=2), teacher=net, device="cpu", batch_size=2, steps=1, runs=runs
+        )
+
+    sitting(run(tmp_path / "one"), 1, 1, tmp_path)
+    kept, head = checkpoint.read(tmp_path / "student.safetensors")
+    assert head["step"] == 1
+    assert {name.split(".")[0] for name in kept} == {"weights/net"}
+    assert sitting(run(tmp_path / "two"), 1, 2, tmp_path)["step"] == 2
 
 
 def test_a_part_without_minutes_or_weights(tmp_path):

@@ -271,7 +271,10 @@ def sitting(run: Run, minutes: float, steps: int | None, out: Path) -> dict[str,
     if not minutes:
         return {"step": checkpoint.header(kept)["step"], "minutes": 0.0}
     own = (run.folder / "last.safetensors").is_file()
-    resume = True if own or not kept.is_file() else kept
+    alone = (
+        len(run.task.modules) == 1
+    )  # a student's critic is not kept: without its own folder it begins anew
+    resume = kept if alone and kept.is_file() and not own else True
     with keeping(run, kept):
         report = (
             fitted(run, minutes, resume) if steps is None else train(_cut(run, steps, minutes), resume=resume)
