@@ -1,6 +1,7 @@
 """The whole chain at toy size: from the engine to a world that can be walked in."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -15,8 +16,8 @@ from tween.models.stream.config import ActionConfig, StreamConfig
 from tween.models.stream.net.net import StreamNet
 from tween.models.stream.sampling import Sampling, even
 from tween.nn.vae import WanConfig
-from tween.recipes.stream import distil, draws
-from tween.recipes.world import PARTS, Plan, doom, sitting
+from tween.recipes.stream import distil, draws, stream
+from tween.recipes.world import PARTS, WARM, Plan, doom, sitting
 from tween.zoo.worlds import load_world
 
 ACTION = ActionConfig(layers=1, width=16, heads=2, embed=4, modulate=True)
@@ -98,16 +99,35 @@ def test_a_later_sitting_takes_what_is_there(made, tmp_path):
     assert facts.keys() == {"recorded", "autoencoder"}
 
 
-def test_a_student_without_its_critic_begins_anew(tmp_path):
+@pytest.fixture
+def latents():
+    g = torch.Generator().manual_seed(0)
+    keys = torch.zeros(4, 21, 4, dtype=torch.uint8)
+    return Window(torch.randn(4, 6, 4, 4, 6, generator=g).half(), keys, torch.zeros(4, 21, 2))
+
+
+def test_a_schedule_ends_when_the_minutes_do(latents, tmp_path):
+    """However fast this machine is; and goes on after."""
+    batch = draws(latents, batch_size=1)
+    run = stream(batch=batch, config=TOY.net, device="cpu", batch_size=1, runs=tmp_path / "runs")
+    begun = time.monotonic()
+    found = sitting(run, 0.1, None, tmp_path)
+    assert time.monotonic() - begun < 20
+    assert found["step"] > 3 * WARM
+    rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    rates = [row["lr"] for row in rows if "lr" in row]
+    assert rates[-1] < 0.2 * max(rates)
+    assert checkpoint.header(tmp_path / "stream.safetensors")["step"] == found["step"]
+    assert sitting(run, 0.1, None, tmp_path)["step"] > found["step"] + 3 * WARM
+
+
+def test_a_student_without_its_critic_begins_anew(latents, tmp_path):
     torch.manual_seed(0)
     net = StreamNet(TOY.net)
-    w = Window(
-        torch.randn(4, 6, 4, 4, 6).half(), torch.zeros(4, 21, 4, dtype=torch.uint8), torch.zeros(4, 21, 2)
-    )
 
     def run(runs):
         return distil(
-            batch=draws(w, batch_size=2), teacher=net, device="cpu", batch_size=2, steps=1, runs=runs
+            batch=draws(latents, batch_size=2), teacher=net, device="cpu", batch_size=2, steps=1, runs=runs
         )
 
     sitting(run(tmp_path / "one"), 1, 1, tmp_path)

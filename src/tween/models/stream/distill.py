@@ -53,7 +53,9 @@ class DistillTask:
     def __init__(
         self, teacher: StreamNet, encode: Encode, matching: Matching | None = None, *, lr: float
     ) -> None:
-        self.modules = nn.ModuleDict({"net": deepcopy(teacher), "critic": deepcopy(teacher)})
+        self.modules = nn.ModuleDict(
+            {name: deepcopy(teacher).requires_grad_(True) for name in ("net", "critic")}
+        )
         self.teacher = teacher.eval().requires_grad_(False)
         self.encode, self.matching, self.lr = encode, matching or Matching(), lr
 
