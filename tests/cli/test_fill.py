@@ -150,6 +150,7 @@ REFUSED = {
     "a.png b.png --times 0,1 -o taken.mp4 --variants 2": "taken-2.mp4 exists already",
     "board.json --times 0,1 -o out.mp4": "leave out --times",
     "none.json -o out.mp4": "none.json cannot be read",
+    "empty.json -o out.mp4": "expected two keyframes or more to fill between, but got 0",
     "broken.json -o out.mp4": "expected JSON in",
     "board.json --text words.npy -o out.mp4": "takes no text",
     "board.json --text a.png -o out.mp4": "expected a text embedding as a .npy array",
@@ -161,6 +162,7 @@ def test_what_cannot_be_is_one_sentence(folder, capsys, line):
     texture(folder / "small.png", size=(32, 48))
     for name in ("broken.png", "broken.json", "there.mp4", "taken-2.mp4"):
         (folder / name).write_bytes(b"?")
+    (folder / "empty.json").write_text('{"frames": []}')
     np.save("words.npy", np.ones(4, np.float32))
     before = set(folder.rglob("*"))
     code, out, said = run(capsys, line if "--model" in line else f"{line} --model blend")

@@ -75,8 +75,8 @@ def main(argv: list[str]) -> int:
         console.print(f"tween: {note.text}", soft_wrap=True, markup=False, highlight=False)
 
     board = wanted(options)
-    info = look(board)
     times = placed([shot.time for shot in board.shots], board.fps, on)
+    info = look(board)
     outputs = named(options.output, options.variants, options.overwrite)
     text = None if board.text is None else embedding(board.text)
     device = api.pick_device(options.device)

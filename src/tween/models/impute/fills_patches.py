@@ -88,7 +88,9 @@ def _solve(laplacian: Tensor, patches: Tensor, begun: Tensor, known: Tensor, pul
     held = patches * (1 - missing)
     matrix = missing * (laplacian + pull * eye) * missing.mT + eye * (1 - missing)
     right = missing * (pull * begun - laplacian @ held) + held
-    return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))
+    lower = torch.linalg.cholesky(matrix)
+    half = torch.linalg.solve_triangular(lower, right, upper=False)
+    return torch.linalg.solve_triangular(lower.mT, half, upper=True)
 
 
 def spacing(patches: Tensor, grid: tuple[int, int] | None) -> Tensor:
