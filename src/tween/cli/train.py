@@ -26,6 +26,8 @@ def parser() -> argparse.ArgumentParser:
     train_impute.add_keypatches(
         recipes.add_parser("keypatches", help="refiners of pictures by each objective, judged")
     )
+    train_impute.add_impute(recipes.add_parser("impute", help="one step from a coarse fill to the whole"))
+    train_impute.add_latent_mae(recipes.add_parser("latent-mae", help="the encoder of impute, without classes"))
     return p
 
 
@@ -59,6 +61,8 @@ OTHERS = {
     "stream": train_world.stream,
     "splat": train_splat.main,
     "keypatches": train_impute.keypatches,
+    "impute": train_impute.impute,
+    "latent-mae": train_impute.latent_mae,
 }  # than fast
 
 

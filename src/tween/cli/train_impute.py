@@ -68,6 +68,79 @@ def keypatches(args: dict[str, Any]) -> int:
     return 0
 
 
+def add_impute(p: argparse.ArgumentParser) -> None:
+    """Flags of `tween train impute`."""
+    _data(p)
+    p.add_argument("--name", default="impute", help="runs/NAME holds checkpoints and logs")
+    p.add_argument(
+        "--encoder", type=Path, metavar="CHECKPOINT", help="of NAME-encoder or latent-mae; else trained first"
+    )
+    p.add_argument("--encoder-steps", type=int, help="0: random features; 4000, but 0 for fake")
+    p.add_argument(
+        "--feature-space", choices=("resnet", "latent_mae"), default="resnet", help="of latent input"
+    )
+    p.add_argument("--feature-include-patch-stats", type=int, choices=(0, 1), default=1)
+    p.add_argument(
+        "--feature-locations", type=int, choices=(0, 1), default=0, help="every place by itself, too"
+    )
+    p.add_argument("--vanilla-loss-weight", type=float, default=0.0, help="of drifting without features")
+    p.add_argument("--objective", choices=("drift", "paired", "both"), help="drift; both for toys")
+    p.add_argument("--paired-loss-weight", type=float, help="of the error of what was missing")
+    p.add_argument(
+        "--interp-mode", help="idw, idw4, laplacian; of clips nearest, linear, slerp, idw, sinkhorn, fast"
+    )
+    p.add_argument(
+        "--corrupt-mode", choices=("none", "dist", "gauss"), default="none", help="noise on what is missing"
+    )
+    p.add_argument("--corrupt-sigma", type=float, default=0.1)
+    p.add_argument("--keep-anchors-fixed", type=int, choices=(0, 1), default=0)
+    p.add_argument("--predict", choices=("residual", "clean"), default="residual")
+    p.add_argument(
+        "--explicit-keys", type=int, choices=(0, 1), default=0, help="blocks also look at what was given"
+    )
+    p.add_argument(
+        "--style", type=int, default=0, help="values of noise that tell equally good answers apart"
+    )
+    p.add_argument("--shares", type=float, nargs="+", default=(0.125, 0.25, 0.5), help="of patches given")
+    p.add_argument("--gaps", type=int, nargs="+", help="of clips: frames from keyframe to keyframe; 4 8 16")
+    p.add_argument("--patch-size", type=int, help="4; of clips 8, of latents 2")
+    p.add_argument("--width", type=int, default=384, help="of the refiner")
+    p.add_argument("--layers", type=int, default=8, help="of the refiner")
+    p.add_argument("--compile-drift", type=int, choices=(0, 1), default=0)
+    p.add_argument("--drift-bf16", type=int, choices=(0, 1), default=0, help="mix samples in bf16")
+    p.add_argument(
+        "--drift-stats", type=int, default=500, metavar="STEPS", help="between statistics; 0: none"
+    )
+    _dealing(p)
+    _training(p)
+    _machine(p)
+
+
+def add_latent_mae(p: argparse.ArgumentParser) -> None:
+    """Flags of `tween train latent-mae`."""
+    _data(p)
+    p.add_argument("--name", default="latent-mae", help="runs/NAME holds checkpoints and logs")
+    p.add_argument("--batch-size", type=int, default=256, help="per GPU")
+    _training(p, lr=4e-3)
+    _machine(p)
+
+
+def impute(args: dict[str, Any]) -> int:
+    """A refiner."""
+    from tween.cli.train import finish
+    from tween.recipes import impute_chain
+
+    return finish(impute_chain.refiner(args, dealing(args)), args["resume"] or True)
+
+
+def latent_mae(args: dict[str, Any]) -> int:
+    """An encoder without classes."""
+    from tween.cli.train import finish
+    from tween.recipes import impute_chain
+
+    return finish(impute_chain.latent_mae(args), args["resume"] or True)
+
+
 def labelled(data: Path, side: int, split: str) -> Any:
     """Pictures with classes: CIFAR-10 where `data` is or holds its archive, else a folder a class."""
     from tween.data import labelled as sets
@@ -91,6 +164,43 @@ def dealing(args: dict[str, Any]) -> Any:
         most=args["cfg_alpha_max"],
         plain=args["cfg_alpha_one"],
     )
+
+
+def _data(p: argparse.ArgumentParser) -> None:
+    kinds = ("cifar10", "folder", "fake", "shapes", "maze", "clips", "wansynth")
+    p.add_argument("--dataset", choices=kinds, default="cifar10", help="the last four are clips")
+    p.add_argument(
+        "--data-path", type=Path, help="of cifar10, a folder of classes, shots.csv or latents' shards"
+    )
+    p.add_argument("--image-size", type=int, help="side in pixels; 64, of cifar10 32")
+    p.add_argument("--frames", type=int, default=17, help="of a clip")
+    p.add_argument("--input-space", choices=("pixels", "latent"), default="pixels")
+    p.add_argument("--vae", type=Path, help="folder of diffusers' AutoencoderKL; without, a tiny random one")
+    p.add_argument("--encoder-width", type=int, default=64)
+    p.add_argument(
+        "--codes",
+        type=int,
+        nargs="+",
+        default=(1024, 512),
+        help="classes of clips, the first that are filled",
+    )
+
+
+def _training(p: argparse.ArgumentParser, *, lr: float | None = None) -> None:
+    p.add_argument(
+        "--steps", type=int, help="of the whole schedule, over all resumed runs; 20000, of toys 250"
+    )
+    p.add_argument("--lr", type=float, default=lr, help="4e-4, of toys 3e-3, of latent-mae 4e-3")
+    p.add_argument(
+        "--optimizer", choices=("adamw", "muon"), default="adamw", help="muon: for matrices within"
+    )
+    p.add_argument("--grad-accum", dest="accumulate", type=int, default=1, help="batches in one step")
+    p.add_argument("--effective-batch", type=int, help="instead: samples in one step, over all GPUs")
+    p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
+    p.add_argument("--log-interval", type=int, default=50, metavar="STEPS")
+    p.add_argument("--save-interval", type=int, default=1000, metavar="STEPS")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")
 
 
 def _dealing(p: argparse.ArgumentParser) -> None:

@@ -98,13 +98,18 @@ def refiner(
     """A run of the refiner. `fields` are those of the `Run`, `batch_size` (c * g) among them.
 
     Args:
-        encoder: on the device; frozen by this. None only without drifting.
+        encoder: on the device; frozen by this. None without drifting, or where plain samples drift alone.
         patch: side of a patch, for pictures.
         view: samples -> what the encoder sees.
+
+    Raises:
+        TweenError: if there is nothing to drift in.
     """
     distributed.start()
-    if objective.drift and encoder is None:
-        raise TweenError("drifting needs an encoder; train one, or use a paired objective alone")
+    if objective.drift and encoder is None and not objective.taps.plain:
+        raise TweenError(
+            "drifting needs an encoder; train one, drift in plain samples, or use a paired objective"
+        )
     torch.manual_seed(seed)
     net = (PatchRefiner if isinstance(config, PatchConfig) else VideoRefiner)(config).to(place(device))
     still = isinstance(config, PatchConfig)

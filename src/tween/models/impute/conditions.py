@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,13 @@ from tween.models.impute.encoder import Encoder
 
 @torch.no_grad()
 def embedding(
-    encoder: Encoder, frames: Tensor, known: Tensor, text: Tensor | None = None, *, share: float = 0.5
+    encoder: Encoder,
+    frames: Tensor,
+    known: Tensor,
+    text: Tensor | None = None,
+    *,
+    share: float = 0.5,
+    view: Callable[[Tensor], Tensor] = lambda frames: frames,
 ) -> Tensor:
     """Joint embedding `b d` of keyframes and, where there is one, of text: h = g(text, keyframes), a unit vector.
 
@@ -20,17 +28,18 @@ def embedding(
     seen, and what happens. Both parts and the text are unit vectors, so that none outweighs the others by its scale.
 
     Args:
-        frames: `b t c h w`, pictures or latents, as the encoder takes them.
+        frames: `b t c h w`, pictures or latents.
         known: `b t` bool, at least one a sample.
         text: `b e`, of whatever model made it.
         share: of the text in squared distances, from 0 to 1.
+        view: frames `m c h w` -> what the encoder takes.
     """
     if text is not None and len(text) != len(frames):
         raise TweenError(
             f"text should be one embedding a clip, {len(frames)}, but got {len(text)}; check the shard's files"
         )
     seen = frames.new_zeros(*known.shape, encoder.head.in_features)
-    seen[known] = encoder.vector(frames[known]).to(seen.dtype)
+    seen[known] = encoder.vector(view(frames[known])).to(seen.dtype)
     mean = seen.sum(1) / known.sum(1)[:, None]
     row = torch.arange(len(known), device=known.device)
     first, last = known.long().argmax(1), known.shape[1] - 1 - known.long().flip(1).argmax(1)

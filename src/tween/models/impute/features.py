@@ -12,7 +12,7 @@ from tween.models.impute.encoder import Encoder
 EPS = 1e-6
 
 
-def features(encoder: Encoder, x: Tensor, taps: Taps) -> dict[str, Tensor]:
+def features(encoder: Encoder | None, x: Tensor, taps: Taps) -> dict[str, Tensor]:
     """Groups `b l d` of feature vectors of `b c h w`, or of `b w c h w`, where w windows are further locations
     (drifting, arXiv 2602.04770, appendix A.5).
 
@@ -20,13 +20,15 @@ def features(encoder: Encoder, x: Tensor, taps: Taps) -> dict[str, Tensor]:
     - `NAME/mean`, `NAME/std`: of a whole map; `NAME/mean2`, `NAME/std2` ..: of its squares of 2x2 cells;
       `NAME/cell`: every location by itself.
     - `plain`: x itself, flattened.
+
+    Without an encoder there are the first and the last only.
     """
     if x.ndim == 5:
         found = features(encoder, x.flatten(0, 1), taps)
         return {name: value.unflatten(0, x.shape[:2]).flatten(1, 2) for name, value in found.items()}
-    maps = encoder.maps(x, every=taps.every)
+    maps = {} if encoder is None else encoder.maps(x, every=taps.every)
     if not taps.stem:
-        del maps["stem"]
+        maps.pop("stem", None)
     found = {"input": (x.float().square().mean((2, 3)) + EPS).sqrt()[:, None]}
     if taps.plain:
         found["plain"] = x.float().flatten(1)[:, None]
