@@ -1,6 +1,8 @@
 """Ablations trained for real, small: cached, resumable, equal budgets, and a table that does not overclaim."""
 
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -14,7 +16,7 @@ from tween.data.triplets import read
 from tween.evaluate import choose
 from tween.models.interp.config import with_block
 from tween.recipes import ablate as lab_module
-from tween.recipes.ablate import Lab, Setting, ablate, cached, content, key, obstacle, results
+from tween.recipes.ablate import Lab, Setting, ablate, cached, content, key, label, obstacle, results
 from tween.recipes.ablate_rows import rows
 from tween.recipes.feeds import clips
 
@@ -56,6 +58,22 @@ def test_a_row_is_trained_once_and_read_after(lab, monkeypatch):
     monkeypatch.setattr(lab_module, "train", None)  # what is there is not trained again
     again = [result for _, _, result in ablate(asked, [0, 1], lab)]
     assert again == first
+
+
+def test_a_row_that_another_process_is_at_is_left_to_it(lab, monkeypatch):
+    asked = named("phase1", "exp1c-hybrid", "exp1f-se")
+    taken = f"{label(asked[0], 0, lab)}.lock"
+    hold = (
+        "import sys; from pathlib import Path; from tween.recipes.ablate import claim\n"
+        "with claim(Path(sys.argv[1])) as mine: print(mine, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(lab.runs / taken)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "True\n"
+        monkeypatch.setattr(lab_module, "measured", lambda row, seed, lab: {"row": row.name})
+        assert [result for *_, result in ablate(asked, [0], lab)] == [{"row": "exp1f-se"}]
+        other.kill()
+    assert [result["row"] for *_, result in ablate(asked, [0], lab)] == ["exp1c-hybrid", "exp1f-se"]
 
 
 def test_a_result_is_a_function_of_row_seed_and_setting(lab, tmp_path):

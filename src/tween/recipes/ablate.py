@@ -12,7 +12,9 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,8 @@ def ablate(
 ) -> Iterator[tuple[Row, int, Result | TweenError]]:
     """Each row and seed with its result, trained where there is none yet; a row that fails yields its error.
 
+    Several processes may share `lab.out` and `lab.runs`, one a GPU or more: a row that another one is at is left to it.
+
     Args:
         until: `time.monotonic()` after which no row is begun that would not end before it.
     """
@@ -112,9 +116,11 @@ def ablate(
                 return
             try:
                 why = obstacle(row, lab)
-                yield row, seed, (TweenError(why) if why else found or measured(row, seed, lab))
+                result = TweenError(why) if why else found or worked(row, seed, lab)
             except TweenError as error:
-                yield row, seed, error
+                result = error
+            if result is not None:
+                yield row, seed, result
             longest = max(longest, time.monotonic() - begun)
 
 
@@ -168,9 +174,42 @@ def cached(row: Row, seed: int, lab: Lab) -> Result | None:
     return json.loads(found[0].read_text()) | {"row": row.name, "about": row.about} if found else None
 
 
+def worked(row: Row, seed: int, lab: Lab) -> Result | None:
+    """The result, measured now if no other process is at it; None where one is."""
+    with claim(lab.runs / f"{label(row, seed, lab)}.lock") as mine:
+        return (cached(row, seed, lab) or measured(row, seed, lab)) if mine else None
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[bool]:
+    """Whether this process alone holds the lock file `path`, which goes with it, however it ends. Where the system
+    locks no files every process has it."""
+    if find_spec("fcntl") is None:
+        yield True
+        return
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def label(row: Row, seed: int, lab: Lab) -> str:
+    """What the row's run, lock and result are called."""
+    return f"{row.name}-s{seed}-{key(row, seed, lab)}"
+
+
 def measured(row: Row, seed: int, lab: Lab) -> Result:
     """Train (where the row is trained), fill every scene, write the result."""
-    name = f"{row.name}-s{seed}-{key(row, seed, lab)}"
+    name = label(row, seed, lab)
     row = effective(row, lab)
     steps = budget(row, seed, lab, name) if row.trained else 1
     run = build(row, seed, lab, name=name, steps=steps)
