@@ -1,0 +1,99 @@
+"""A refiner as a `Filler`: what is given is never changed, proposals may be, answers differ by seed, drafts are coarse."""
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+from tests.infer.fakes import Linear
+from tests.models.impute.toy import video_net
+from tween.core import Filler, TweenError
+from tween.infer.storyboard import Keyframes, storyboard
+from tween.models.impute.filler import ImputeFiller, paced
+from tween.nn.vae import WanConfig, WanVAE
+
+T = [Fraction(k, 2) for k in range(4)]
+KNOWN = torch.rand(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+ASK = [Fraction(2, 3), Fraction(3, 4)]
+
+
+def filler(live=True, **trunk):
+    return ImputeFiller(video_net(live, **trunk), Linear())
+
+
+def filled(made, ask=ASK, cond=None, seed=0):
+    state = made.begin((1, 3, 8, 8), seed=seed, device="cpu", dtype=KNOWN.dtype)
+    return made.fill(state, KNOWN, T, ask, cond)[0]
+
+
+def test_it_is_a_filler_and_a_fresh_one_is_its_coarse_fill():
+    made = filler(live=False)
+    assert isinstance(made, Filler)
+    a = 2 * (ASK[0] - T[1])
+    torch.testing.assert_close(filled(made)[:, 0], KNOWN[:, 1].lerp(KNOWN[:, 2], float(a)), atol=1e-5, rtol=0)
+    assert (filled(filler()) - filled(made)).abs().max() > 1e-3
+
+
+def test_order_and_number_of_queries_do_not_mix_them_up():
+    made = filler()
+    both = filled(made)
+    assert torch.equal(filled(made, ASK[::-1]), both.flip(1))
+
+
+def test_frames_that_come_repeatedly_are_seen_once():
+    made = ImputeFiller(video_net(), Linear(), past=2, future=1)
+    state = made.begin((1, 3, 8, 8), seed=0, device="cpu", dtype=KNOWN.dtype)
+    twice = made.fill(state, KNOWN[:, [0, 0, 1]], [T[0], T[0], T[1]], [Fraction(1, 4)])[0]
+    once = made.fill(state, KNOWN[:, [0, 1]], T[:2], [Fraction(1, 4)])[0]
+    assert torch.equal(twice, once)
+
+
+def test_a_proposal_may_be_changed_and_what_is_given_not():
+    made = filler(clamp=True)
+    some = made.condition(given=[True, False, True, True], text=None)
+    assert (filled(made, [T[1]], some) - KNOWN[:, 1:2]).abs().max() > 1e-3
+    assert torch.equal(filled(made, [T[2]], some), KNOWN[:, 2:3])
+    assert torch.equal(filled(made, [T[1]], made.condition(given=[True] * 4, text=None)), KNOWN[:, 1:2])
+
+
+def test_a_style_differs_by_seed():
+    made = filler(style=3)
+    assert torch.equal(filled(made, seed=1), filled(made, seed=1))
+    assert (filled(made, seed=1) - filled(made, seed=2)).abs().max() > 1e-4
+
+
+def test_text_is_averaged_over_its_tokens_or_refused():
+    made, text = filler(text=5), torch.rand(7, 5)
+    a = filled(made, cond=made.condition(given=[True] * 4, text=text))
+    b = filled(made, cond=made.condition(given=[True] * 4, text=text.mean(0)))
+    torch.testing.assert_close(a, b)
+    assert (a - filled(made)).abs().max() > 1e-4
+    with pytest.raises(TweenError, match="takes no text"):
+        filler().condition(given=[True] * 4, text=text)
+    with pytest.raises(TweenError, match="of 5 values, but got 6"):
+        made.condition(given=[True] * 4, text=torch.rand(6))
+
+
+def test_only_the_change_goes_through_an_autoencoder():
+    torch.manual_seed(0)
+    codec = WanVAE(WanConfig(latent=4, width=8, decoder_width=8, multipliers=(1, 2), blocks=1, time=(True,)))
+    still, moved = (
+        ImputeFiller(video_net(live, channels=4), Linear(), codec=codec.eval(), pixels=codec.config.pixels)
+        for live in (False, True)
+    )
+    assert still.multiple == 4
+    torch.testing.assert_close(filled(still), filled(filler(live=False)), atol=1e-5, rtol=0)
+    assert (filled(moved) - filled(still)).abs().max() > 1e-4
+
+
+def test_a_storyboard_keeps_its_keyframes():
+    board = Keyframes(times=tuple(T), load=lambda i: KNOWN[0, i], given=(True,) * 4)
+    frames = list(storyboard(board, Fraction(6), filler()))
+    assert [f.time for f in frames] == [Fraction(k, 6) for k in range(10)]
+    for f in frames:
+        if f.time in T:
+            assert torch.equal(f.rgb, KNOWN[0, T.index(f.time)])
+
+
+def test_times_are_paced_by_their_least_distance():
+    assert paced([Fraction(1), Fraction(3, 2), Fraction(3)]).tolist() == [0.0, 1.0, 4.0]
