@@ -25,13 +25,9 @@ def shapes(n: int, *, t: int = 9, side: int = 16, seed: int = 0) -> tuple[Tensor
     places = radius + there
     grid = np.arange(side) + 0.5
     y, x = (grid[:, None] - places[..., 1, None, None]), (grid[None, :] - places[..., 0, None, None])
-    far = np.stack(
-        [
-            np.maximum(abs(x), abs(y)),
-            np.hypot(x, y),
-            np.where(abs(x) < abs(y), 2 * abs(x) + abs(y), abs(x) + 2 * abs(y)) / 1.6,
-        ]
-    )
+    x, y = np.broadcast_arrays(abs(x), abs(y))
+    bars = np.minimum(np.maximum(x, 2 * y), np.maximum(2 * x, y))
+    far = np.stack([np.maximum(x, y), np.hypot(x, y), bars])
     distance = np.take_along_axis(far, (labels // len(COLOURS))[None, :, None, None, None], 0)[0]
     cover = np.clip(radius - distance + 0.5, 0, 1)[:, :, None]
     colour = np.asarray(COLOURS)[labels % len(COLOURS)][:, None, :, None, None]

@@ -1,4 +1,4 @@
-"""A refiner as a `Filler`: what is given is never changed, proposals may be, answers differ by seed, drafts are coarse."""
+"""A refiner as a `Filler`: what is given stays, proposals may change, answers differ by seed."""
 
 from fractions import Fraction
 

@@ -1,5 +1,7 @@
 """Queues: none twice, a target never among its positives, every sample's turn comes, and a step is a function."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def test_every_sample_passes_by_and_newest_push_out_oldest():
     found, _ = queues([50, 3], size=10, push=4)
     steps = [set(found.held(0, step).tolist()) for step in range(14)]
     assert set.union(*steps) == set(found.members[0].tolist())
-    for now, then in zip(steps, steps[1:], strict=False):
+    for now, then in pairwise(steps):
         assert len(then - now) == 4 or len(now) < 10 or len(then) < 10
     assert len(found.held(1, 5)) <= 3
 
