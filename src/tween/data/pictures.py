@@ -47,10 +47,10 @@ def arrays(pictures: Sequence[Picture]) -> list[np.ndarray]:
     Raises:
         TweenError: if one cannot be read.
     """
-    from tween.video.pick import pick
-
     picked = {}
     for video in {p.video for p in pictures if isinstance(p, FrameOf)}:
+        from tween.video.pick import pick  # pictures alone can be read, and trained on, without PyAV
+
         wanted = [p for p in pictures if isinstance(p, FrameOf) and p.video == video]
         picked |= zip(wanted, pick(video, [p.stamp for p in wanted]), strict=True)
     return [picked[p] if isinstance(p, FrameOf) else pixels(p) for p in pictures]
