@@ -99,14 +99,13 @@ def test_pictures_of_a_folder_go_on_where_they_stopped(train, tmp_path):
 
 
 def test_flags_reach_the_run(train, tmp_path):
-    flags = (
-        "--dataset fake --image-size 16 --steps 1 --optimizer muon --objective both --paired-loss-weight 7"
+    lines = (
+        "--dataset fake --image-size 16 --steps 1 --optimizer muon --objective both --paired-loss-weight 7",
+        "--style 3 --keep-anchors-fixed 1 --predict clean --explicit-keys 1 --interp-mode laplacian",
+        "--corrupt-mode dist --vanilla-loss-weight 0.5 --feature-include-patch-stats 0 --cfg-alpha-one 0",
+        "--grad-accum 2 --seed 3",
     )
-    more = "--style 3 --keep-anchors-fixed 1 --predict clean --explicit-keys 1 --interp-mode laplacian --corrupt-mode dist"
-    rest = (
-        "--vanilla-loss-weight 0.5 --feature-include-patch-stats 0 --cfg-alpha-one 0 --grad-accum 2 --seed 3"
-    )
-    assert train("impute", *flags.split(), *more.split(), *rest.split()) == 0
+    assert train("impute", *" ".join(lines).split()) == 0
     config = read(tmp_path / "runs/impute/last.safetensors")[1]["config"]
     trunk, objective = config["configs"]["refiner"]["trunk"], config["settings"]["objective"]
     assert (trunk["style"], trunk["clamp"], trunk["residual"], trunk["explicit"]) == (3, True, False, True)
@@ -218,7 +217,9 @@ def test_two_processes_train_one_refiner(tmp_path):
         "--effective-batch",
         "16",
     ]
-    done = torchrun("-m", "tween", "train", "impute", *flags, *TINY, *FEW, cwd=tmp_path)
+    done = torchrun(
+        "-m", "tween", "train", "impute", *flags, "--effective-batch", "16", *TINY, *FEW, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("finished at step 2") == 1
     head = read(tmp_path / "runs/impute/last.safetensors")[1]
