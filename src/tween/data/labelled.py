@@ -103,15 +103,35 @@ def folder(root: Path, side: int, split: str = "train") -> Labelled:
     Raises:
         TweenError: if there is no class with a picture, or one cannot be read.
     """
+    paths = listed(root, split)
+    return _labelled(opened(paths, side), [p.parent.name for p in paths])
+
+
+def listed(root: Path, split: str = "train") -> list[Path]:
+    """The pictures of a folder of classes, class by class.
+
+    Raises:
+        TweenError: if there is none.
+    """
     top = root / split if (root / split).is_dir() else root
     paths = sorted(p for p in top.glob("*/*") if p.suffix.lower() in PICTURES) if top.is_dir() else []
     if not paths:
         raise TweenError(
             f"{root} should hold a folder of pictures for every class, but has none; point to one"
         )
+    return paths
+
+
+def opened(paths: Sequence[Path], side: int) -> np.ndarray:
+    """`n side side 3` uint8."""
     with ThreadPoolExecutor(THREADS) as pool:
-        pictures = np.stack(list(pool.map(lambda p: squared(pixels(p), side), paths)))
-    return _labelled(pictures, [p.parent.name for p in paths])
+        return np.stack(list(pool.map(lambda p: squared(pixels(p), side), paths)))
+
+
+def numbered(names: Sequence[str]) -> tuple[Tensor, tuple[str, ...]]:
+    """The class of each, `n`, and their names."""
+    classes = {name: i for i, name in enumerate(sorted(set(names)))}
+    return torch.tensor([classes[name] for name in names]), tuple(classes)
 
 
 def squared(picture: np.ndarray, side: int) -> np.ndarray:
@@ -134,8 +154,5 @@ def fake(side: int, *, classes: int = 10, each: int = 64, seed: int = 0) -> Labe
 
 
 def _labelled(pictures: np.ndarray, names: Sequence[str]) -> Labelled:
-    classes = sorted(set(names))
-    labels = torch.tensor([classes.index(name) for name in names])
-    return Labelled(
-        pictures=torch.from_numpy(pictures).permute(0, 3, 1, 2), labels=labels, classes=tuple(classes)
-    )
+    labels, classes = numbered(names)
+    return Labelled(pictures=torch.from_numpy(pictures).permute(0, 3, 1, 2), labels=labels, classes=classes)

@@ -103,26 +103,36 @@ def pictures(args: Flags) -> Pictures:
     Raises:
         TweenError: if it needs a path, but there is none.
     """
-    side, kind = args["image_size"] or (32 if args["dataset"] == "cifar10" else 64), args["dataset"]
-    if kind == "fake":
-        found = labelled.fake(side, each=max(64, 2 * args.get("n_pos_per_class", 0)))
-    elif args["data_path"] is None:
+    kind, where = args["dataset"], place(args["device"])
+    side = args["image_size"] or (labelled.SIDE if kind == "cifar10" else 64)
+    if kind != "fake" and args["data_path"] is None:
         raise TweenError(f"the data set {kind} needs --data-path, but there is none; say where it lies")
-    else:
-        found = (
-            labelled.cifar10(args["data_path"])
-            if kind == "cifar10"
-            else labelled.folder(args["data_path"], side)
-        )
     if kind == "cifar10" and side != labelled.SIDE:
         raise TweenError(
             f"CIFAR-10 has pictures of {labelled.SIDE} pixels, but --image-size is {side}; leave it out"
         )
-    found = found.to(place(args["device"]))
-    if args["input_space"] == "pixels":
-        return Pictures(found.pictures, found.labels, len(found.classes))
-    vae = open_sd(args["vae"]).to(place(args["device"]))
-    return Pictures(encoded(vae, found.pictures), found.labels, len(found.classes), vae)
+    vae = open_sd(args["vae"]).to(where) if args["input_space"] == "latent" else None
+    if vae and kind == "folder":
+        return _encoded_folder(args["data_path"], side, vae)
+    read = {
+        "fake": lambda: labelled.fake(side, each=max(64, 2 * args.get("n_pos_per_class", 0))),
+        "cifar10": lambda: labelled.cifar10(args["data_path"]),
+        "folder": lambda: labelled.folder(args["data_path"], side),
+    }
+    found = read[kind]().to(where)
+    samples = found.pictures if vae is None else encoded(vae, found.pictures)
+    return Pictures(samples, found.labels, len(found.classes), vae)
+
+
+def _encoded_folder(root: Path, side: int, vae: SdVAE) -> Pictures:
+    """A folder's latents, without all of its pictures in memory at once."""
+    paths, where = labelled.listed(root), next(vae.parameters()).device
+    labels, classes = labelled.numbered([path.parent.name for path in paths])
+    parts = []
+    for at in range(0, len(paths), CHUNK):
+        read = torch.from_numpy(labelled.opened(paths[at : at + CHUNK], side)).permute(0, 3, 1, 2)
+        parts.append(encoded(vae, read.to(where)))
+    return Pictures(torch.cat(parts), labels.to(where), len(classes), vae)
 
 
 @torch.no_grad()
