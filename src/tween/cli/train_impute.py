@@ -163,6 +163,8 @@ def dealing(args: dict[str, Any]) -> Any:
         power=args["cfg_alpha_power"],
         most=args["cfg_alpha_max"],
         plain=args["cfg_alpha_one"],
+        values=tuple(args["cfg_alpha_values"]),
+        shares=tuple(args["cfg_alpha_probs"]),
     )
 
 
@@ -213,6 +215,8 @@ def _dealing(p: argparse.ArgumentParser) -> None:
     p.add_argument("--cfg-alpha-power", type=float, default=3.0, help="alpha is drawn like alpha^-power")
     p.add_argument("--cfg-alpha-max", type=float, default=4.0, help="from 1 to this")
     p.add_argument("--cfg-alpha-one", type=float, default=0.5, help="and with this probability is 1")
+    p.add_argument("--cfg-alpha-values", type=float, nargs="+", default=(), help="instead: one of these")
+    p.add_argument("--cfg-alpha-probs", type=float, nargs="+", default=(), help="with these probabilities")
 
 
 def _machine(p: argparse.ArgumentParser) -> None:

@@ -36,7 +36,7 @@ class Dealing:
         positives: p, other real samples of each.
         anything: u, real samples of any class, pushed away from where guidance is stronger than 1.
         queue, queue_all, push: see `Queues`.
-        power, most, plain: of the strength of guidance, see `alphas`.
+        power, most, plain, values, shares: of the strength of guidance, see `alphas`.
     """
 
     classes: int = 10
@@ -49,6 +49,13 @@ class Dealing:
     power: float = 3.0
     most: float = 4.0
     plain: float = 0.5
+    values: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
+
+    def alphas(self, count: int) -> Tensor:
+        """Of so many classes."""
+        own = {name: getattr(self, name) for name in ("power", "most", "plain", "values", "shares")}
+        return alphas(count, **own)
 
     def __post_init__(self) -> None:
         if min(self.classes, self.generated, self.positives) < 1 or self.anything < 0:
@@ -139,7 +146,7 @@ def _dealt(samples: Tensor, queues: Queues, dealing: Dealing, index: int) -> tup
     targets, positives, anything = (
         as_float(samples[numbers.to(device)]) for numbers in (dealt.targets, dealt.positives, dealt.anything)
     )
-    alpha = alphas(len(dealt.labels), power=dealing.power, most=dealing.most, plain=dealing.plain)
+    alpha = dealing.alphas(len(dealt.labels))
     return targets, {
         "labels": dealt.labels.to(device),
         "alpha": alpha.to(device),

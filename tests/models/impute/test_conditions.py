@@ -28,6 +28,15 @@ def test_a_share_is_unguided():
         alphas(3, most=0.5)
 
 
+def test_alpha_of_some_values():
+    g = torch.Generator().manual_seed(0)
+    drawn = alphas(4000, values=(1.0, 2.0, 4.0), shares=(0.5, 0.25, 0.25), generator=g)
+    for value, share in ((1.0, 0.5), (2.0, 0.25), (4.0, 0.25)):
+        assert float((drawn == value).float().mean()) == pytest.approx(share, abs=0.03)
+    with pytest.raises(TweenError, match="a probability for each"):
+        alphas(3, values=(1.0, 2.0), shares=(1.0,))
+
+
 def clip(seed=0):
     return torch.rand(3, 4, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
 

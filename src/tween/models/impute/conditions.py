@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -55,14 +55,25 @@ def alphas(
     power: float = 3.0,
     most: float = 4.0,
     plain: float = 0.0,
+    values: Sequence[float] = (),
+    shares: Sequence[float] = (),
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Strengths of guidance, `count`: density proportional to alpha^-power on [1, most], and exactly 1 with
-    probability `plain` (drifting, arXiv 2602.04770, appendix A.7: power 3, or 5 with large models).
+    probability `plain` (drifting, arXiv 2602.04770, appendix A.7: power 3, or 5 with large models); or of `values`,
+    in proportion to `shares` (alike, where there are none).
 
     Raises:
-        TweenError: if the range is empty.
+        TweenError: if the range is empty, or shares do not go with the values.
     """
+    if values:
+        if len(shares) not in (0, len(values)) or min(values) < 1:
+            raise TweenError(
+                f"alphas are 1 or more, with a probability for each or for none, but got {list(values)} and "
+                f"{list(shares)}"
+            )
+        chances = torch.tensor(list(shares) or [1.0] * len(values))
+        return torch.tensor(values)[torch.multinomial(chances, count, replacement=True, generator=generator)]
     if most < 1 or not 0 <= plain <= 1:
         raise TweenError(
             f"alpha is drawn from [1, most] and is 1 with a probability, but got most {most}, probability {plain}"
