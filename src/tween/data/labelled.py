@@ -3,6 +3,7 @@ to try things out."""
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,6 @@ from tween.core import TweenError
 from tween.data.check import home
 from tween.data.dataset import Check
 from tween.data.pictures import PICTURES, pixels
-from tween.video.bulk import decode_picture
 
 ARCHIVE = "cifar10.tar.xz"
 COUNTS = {"train": 50_000, "test": 10_000}
@@ -62,8 +62,8 @@ def cifar10(root: Path, split: str = "train") -> Labelled:
     names, data = zip(*found, strict=True)
     try:
         with ThreadPoolExecutor(THREADS) as pool:
-            pictures = np.stack(list(pool.map(decode_picture, data)))
-    except ValueError as error:
+            pictures = np.stack(list(pool.map(_decoded, data)))
+    except (OSError, ValueError) as error:
         raise TweenError(f"{path} should hold pictures of one size, but {error}; copy it again") from None
     return _labelled(pictures, names)
 
@@ -79,6 +79,11 @@ def check(root: Path) -> Check:
         if n != COUNTS[split]
     )
     return Check(found=found, wrong=wrong)
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def _archive(root: Path) -> Path:
