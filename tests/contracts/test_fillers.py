@@ -1,6 +1,5 @@
 """What every filler owes, whatever is inside: those of the zoo, and the other networks at toy size."""
 
-from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 
@@ -8,14 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.models.interp.toy import TOY, TOY1, fast_net
+from tests.models.interp.toy import TOY, TOY1, fast_net, quality_net
 from tests.models.splat.toy import net as splat_net
 from tween.core import Filler, Frame, clone
 from tween.infer.fill import fill
 from tween.infer.plan import Marked, gaps
 from tween.infer.tile import Tiled
 from tween.metrics import psnr
-from tween.models.interp.config import QUALITY, with_block
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
@@ -23,15 +21,6 @@ from tween.models.splat.filler import SplatFiller
 from tween.zoo.load import load
 from tween.zoo.registry import fillers
 
-TOY_QUALITY = with_block(
-    replace(
-        QUALITY, width=16, depths=(1, 2, 1), flow_widths=(8, 8, 8), context_width=8, scale_list=(2, 1, 1)
-    ),
-    headdim=16,
-    d_state=8,
-    chunk=16,
-    drop_path=0.0,
-)
 T = [Fraction(k, 30) for k in range(5)]
 BETWEEN = [Fraction(1, 90), Fraction(1, 60), Fraction(29, 900)]
 CLOSE = {"atol": 1e-5, "rtol": 0.0}
@@ -46,7 +35,7 @@ TOYS = {
     "toy fast": lambda: InterpFiller(fast_net()),
     "toy thesis 1": lambda: hybrid(TOY1),
     "toy thesis": lambda: hybrid(TOY),
-    "toy quality": lambda: hybrid(TOY_QUALITY),
+    "toy quality": lambda: InterpFiller(quality_net()),
     "toy splat": lambda: SplatFiller(splat_net(live=True)),
 }
 ALL = [*fillers(), *TOYS]

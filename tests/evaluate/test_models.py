@@ -99,7 +99,8 @@ def test_mistakes(trained, tmp_path):
 
 
 def test_every_config_survives_being_stored(tmp_path):
-    from tween.models.interp.config import QUALITY, THESIS, ablations
+    from tween.models.interp.config import THESIS, ablations
+    from tween.models.interp.quality import QualityConfig
 
-    for config in (THESIS, QUALITY, FastConfig(), SplatConfig(), *ablations().values()):
+    for config in (THESIS, QualityConfig(), FastConfig(), SplatConfig(), *ablations().values()):
         assert config_of(plain(config), tmp_path) == config

@@ -1,4 +1,4 @@
-"""The recipe of `fast` trains on a CPU from a folder of clips, and validates with what users run."""
+"""The recipes of `fast` and `quality` train on a CPU from a folder of clips, and validate with what users run."""
 
 import subprocess
 import sys
@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from tests.data.made import folder, picture
-from tests.models.interp.toy import TOY_FAST, fast_net
+from tests.models.interp.toy import TOY_FAST, TOY_QUALITY, fast_net
 from tween.core import TweenError
 from tween.data.store import sample
 from tween.data.triplets import read
 from tween.engine import train
 from tween.evaluate import choose, middle_frames
+from tween.evaluate.models import ready
 from tween.models.interp.filler import InterpFiller
-from tween.recipes.interp import fast, load, validate
+from tween.recipes.interp import fast, load, quality, validate
 from tween.zoo.load import released
 
 CPU = torch.device("cpu")
@@ -40,6 +41,25 @@ def test_three_steps(run):
     assert 10 < report.metrics["psnr"] < 60
     assert report.best >= report.metrics["psnr"]
     assert {p.name for p in run.folder.iterdir()} >= {"last.safetensors", "best.safetensors", "log.jsonl"}
+
+
+def test_three_steps_of_quality(data, tmp_path):
+    run = quality(**data, **QUICK, config=TOY_QUALITY, start=None)
+    assert run.optim.warmup == 1
+    report = train(replace(run, runs=tmp_path, log_interval=1))
+    assert (report.step, report.finished, report.skipped) == (3, True, 0)
+    assert report.best >= report.metrics["psnr"] > 10
+    again = ready(str(report.folder / "best.safetensors"), device="cpu")
+    assert again.net.config == TOY_QUALITY
+
+
+def test_quality_begins_from_released_weights_of_fast(data):
+    run = quality(**data | {"val": None}, **QUICK)
+    net = run.task.modules["net"]
+    assert all(torch.equal(net.fast.state_dict()[n], v.float()) for n, v in released("fast").items())
+    assert not net.refine.head.weight.any()
+    rates = {group.get("lr", run.optim.lr) for group in run.task.params()["main"]}
+    assert rates == {run.optim.lr, 0.1 * run.optim.lr}
 
 
 def test_a_batch_is_real_first_and_synthetic_after(run):

@@ -30,7 +30,7 @@ class Options:
     sizes: tuple[str, ...] = field(default_factory=lambda: tuple(SIZES))
     """vimeo (448x256), 720p, 1080p, 4k, or any WIDTHxHEIGHT."""
     stem_stride: tuple[Literal[1, 2, 4], ...] = ()
-    """Of the presets' stem, each timed by itself; by default their own."""
+    """Of the stem of thesis, each timed by itself; by default its own."""
     scale: float | None = None
     """Fraction of the frame's size at which motion is estimated."""
     runs: int = 20

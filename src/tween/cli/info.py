@@ -33,17 +33,16 @@ class Options:
 
 def presets() -> dict[str, dict[str, Callable[[], Any]]]:
     """Preset -> its phases -> how to build the network. Imports torch, so only when asked."""
-    from tween.models.interp.config import QUALITY, THESIS
+    from tween.models.interp.config import THESIS
     from tween.models.interp.fast import FastNet
     from tween.models.interp.net import HybridNet
+    from tween.models.interp.quality import QualityNet
 
-    def phases(config: Any) -> dict[str, Callable[[], Any]]:
-        return {
-            "phase 1 (backbone, refinement)": lambda: HybridNet(replace(config, phase=1)),
-            "phase 2 and 3 (with flow, context)": lambda: HybridNet(config),
-        }
-
-    return {"fast": {"whole": FastNet}, "thesis": phases(THESIS), "quality": phases(QUALITY)}
+    phases = {
+        "phase 1 (backbone, refinement)": lambda: HybridNet(replace(THESIS, phase=1)),
+        "phase 2 and 3 (with flow, context)": lambda: HybridNet(THESIS),
+    }
+    return {"fast": {"whole": FastNet}, "thesis": phases, "quality": {"whole": QualityNet}}
 
 
 def main(argv: list[str]) -> int:

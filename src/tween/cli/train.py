@@ -16,7 +16,8 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="tween train", description=__doc__)
     recipes = p.add_subparsers(dest="recipe", required=True, metavar="RECIPE")
     add_fast(recipes.add_parser("fast", help="the small network that users run"))
-    train_interp.add(recipes.add_parser("interp", help="thesis and quality, in the plan's three phases"))
+    add_quality(recipes.add_parser("quality", help="fast, and a refinement that begins by changing nothing"))
+    train_interp.add(recipes.add_parser("interp", help="thesis, in the plan's three phases"))
     train_world.add_doom(recipes.add_parser("doom", help="a world from nothing: recorded, trained, judged"))
     train_world.add_vae(recipes.add_parser("vae", help="the autoencoder of a world"))
     train_world.add_stream(
@@ -27,7 +28,9 @@ def parser() -> argparse.ArgumentParser:
         recipes.add_parser("keypatches", help="refiners of pictures by each objective, judged")
     )
     train_impute.add_impute(recipes.add_parser("impute", help="one step from a coarse fill to the whole"))
-    train_impute.add_latent_mae(recipes.add_parser("latent-mae", help="the encoder of impute, without classes"))
+    train_impute.add_latent_mae(
+        recipes.add_parser("latent-mae", help="the encoder of impute, without classes")
+    )
     return p
 
 
@@ -54,6 +57,15 @@ def add_fast(p: argparse.ArgumentParser) -> None:
     p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")
 
 
+def add_quality(p: argparse.ArgumentParser) -> None:
+    """Flags of `tween train quality`: those of `fast` with its own defaults, and one more."""
+    add_fast(p)
+    p.set_defaults(name="quality", start="fast", steps=10_000, batch_size=48, lr=3e-4)
+    p.add_argument(
+        "--inner", type=float, default=0.1, help="rate of the fast inside, of the rate of the rest"
+    )
+
+
 OTHERS = {
     "interp": train_interp.main,
     "doom": train_world.doom,
@@ -63,7 +75,7 @@ OTHERS = {
     "keypatches": train_impute.keypatches,
     "impute": train_impute.impute,
     "latent-mae": train_impute.latent_mae,
-}  # than fast
+}  # than fast and quality
 
 
 def dashed(argv: list[str]) -> list[str]:
@@ -82,11 +94,12 @@ def main(argv: list[str]) -> int:
     if recipe in OTHERS:
         return OTHERS[recipe](args)
     from tween.engine import distributed
-    from tween.recipes.interp import fast
+    from tween.recipes import interp
 
+    make = {"fast": interp.fast, "quality": interp.quality}[recipe]
     resume, sharded = args.pop("resume"), args.pop("sharded")
     distributed.start()  # first: each process of torchrun places its model on a GPU of its own
-    return finish(replace(fast(**args), sharded=sharded), resume or True)
+    return finish(replace(make(**args), sharded=sharded), resume or True)
 
 
 def finish(run: Any, resume: Path | bool = True) -> int:

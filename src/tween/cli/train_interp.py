@@ -63,7 +63,6 @@ def _data(p: Any) -> None:
 
 
 def _network(p: Any) -> None:
-    p.add_argument("--preset", choices=("thesis", "quality"), default="thesis")
     p.add_argument("--ablation", metavar="NAME", help="network of one experiment, such as exp2b-image-warp")
     p.add_argument("--backbone-mode", choices=("hybrid", "mamba2_only", "gated_attn_only"))
     p.add_argument("--use-mhc", action="store_true", help="manifold-constrained hyper-connections")
@@ -174,11 +173,11 @@ def searched(args: dict[str, Any]) -> dict[str, Any]:
 
 def network(args: dict[str, Any]) -> Any:
     """The network's config."""
-    from tween.models.interp.config import QUALITY, THESIS, ablations, with_block
+    from tween.models.interp.config import THESIS, ablations, with_block
 
-    config = {"thesis": THESIS, "quality": QUALITY}[args["preset"]]
+    config = THESIS
     if args["ablation"]:
-        known = {name: c for name, c in ablations(config).items() if c.phase <= args["phase"]}
+        known = {name: c for name, c in ablations().items() if c.phase <= args["phase"]}
         if args["ablation"] not in known:
             raise TweenError(
                 f"--ablation should be one of {', '.join(known)} in phase {args['phase']}, but is {args['ablation']}"

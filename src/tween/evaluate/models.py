@@ -15,6 +15,7 @@ from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
+from tween.models.interp.quality import QualityConfig, QualityNet
 from tween.models.splat.config import SplatConfig
 from tween.models.splat.filler import SplatFiller
 from tween.models.splat.net import SplatNet
@@ -22,7 +23,9 @@ from tween.nn.lgs import BlockConfig
 from tween.zoo import ZOO, load, place
 from tween.zoo.load import DTYPES, Precision
 
-NETS = {FastConfig: FastNet, NetConfig: HybridNet, SplatConfig: SplatNet}
+NETS = {FastConfig: FastNet, QualityConfig: QualityNet, NetConfig: HybridNet, SplatConfig: SplatNet}
+WITHIN = {"block": BlockConfig, "fast": FastConfig}
+"""Configs within configs, by field."""
 
 
 def ready(
@@ -39,7 +42,7 @@ def ready(
     Args:
         precision: `auto` of a checkpoint is fp32.
         scale: fraction of the frame's size at which motion is estimated.
-        suggested: the same, where `scale` is None, for networks without a rule of their own: `thesis` and `quality`.
+        suggested: the same, where `scale` is None, for a network without a rule of its own: `thesis`.
 
     Raises:
         TweenError: if there is none, or it cannot run so.
@@ -91,20 +94,25 @@ def restored(path: Path, device: torch.device, dtype: torch.dtype, scale: float 
     net.load_state_dict(weights)
     if isinstance(net, SplatNet):
         return SplatFiller(net.to(device), dtype=dtype)
-    if isinstance(net, FastNet):
+    if isinstance(net, FastNet | QualityNet):
         return InterpFiller(net.to(device, dtype, memory_format=torch.channels_last), scale=scale)
     return HybridFiller(net.to(device), dtype=dtype, scale=scale)
 
 
-def config_of(stored: dict[str, Any], path: Path) -> FastConfig | NetConfig | SplatConfig:
+def config_of(stored: dict[str, Any], path: Path) -> FastConfig | QualityConfig | NetConfig | SplatConfig:
     """A config from the plain values that a checkpoint keeps of it."""
-    kind = FastConfig if "pyramid" in stored else SplatConfig if "lifetime" in stored else NetConfig
+    marks = {"pyramid": FastConfig, "fast": QualityConfig, "lifetime": SplatConfig}
+    kind = next((kind for mark, kind in marks.items() if mark in stored), NetConfig)
+    return _built(kind, stored, path)
+
+
+def _built(kind: type, stored: dict[str, Any], path: Path) -> Any:
+    """`kind` with the values stored; what is left out, also of the dataclasses within it, has its default."""
+    unknown = sorted(stored.keys() - {f.name for f in fields(kind)})
+    if unknown:
+        raise TweenError(
+            f"{path} was trained by another version: its config has {unknown[0]}, which is unknown"
+        )
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    block = values.pop("block", {})
-    for wanted, given in ((kind, values), (BlockConfig, block)):
-        unknown = sorted(given.keys() - {f.name for f in fields(wanted)})
-        if unknown:
-            raise TweenError(
-                f"{path} was trained by another version: its config has {unknown[0]}, which is unknown"
-            )
-    return kind(**values, block=BlockConfig(**block))
+    within = {k: _built(WITHIN[k], v, path) for k, v in values.items() if k in WITHIN}
+    return kind(**values | within)

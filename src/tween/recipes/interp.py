@@ -1,4 +1,4 @@
-"""How `fast` is trained: real triples and layered synthetic motion, mixed in every batch."""
+"""How `fast` and `quality` are trained: real triples and layered synthetic motion, mixed in every batch."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tween.engine.run import Run
 from tween.evaluate import choose, middle_frames
 from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
+from tween.models.interp.quality import QualityConfig, QualityNet
 from tween.models.interp.task import InterpTask
 from tween.video.bulk import pack
 from tween.zoo.load import place, released
@@ -33,11 +34,57 @@ LINES = 540  # the training clips are 29 GB then as uint8, 5/3 of it in a FrameS
 
 def fast(
     *,
+    name: str = "fast",
+    config: FastConfig | None = None,
+    start: str | None = None,
+    **settings: Any,
+) -> Run:
+    """A run of preset `fast`.
+
+    Args:
+        name: of the run's folder.
+        config: of the network.
+        start: released weights to begin from, such as `fast`; the teacher begins anew.
+        settings: of `run`.
+    """
+    torch.manual_seed(0)  # a run is a function of its arguments
+    net = FastNet(config)
+    if start is not None:
+        net.load_state_dict(released(start))
+    return run(net, name=name, **settings)
+
+
+def quality(
+    *,
+    name: str = "quality",
+    config: QualityConfig | None = None,
+    start: str | None = "fast",
+    inner: float = 0.1,
+    **settings: Any,
+) -> Run:
+    """A run of preset `quality`.
+
+    Args:
+        name, config: as of `fast`.
+        start: released weights that the `fast` inside begins from; None: anew.
+        inner: how fast that learns, of the rate of all else.
+        settings: of `run`.
+    """
+    torch.manual_seed(0)
+    net = QualityNet(config)
+    if start is not None:
+        net.fast.load_state_dict(released(start))
+    return run(net, name=name, inner=inner, **settings)
+
+
+def run(
+    net: FastNet | QualityNet,
+    *,
     data: Path,
     packed: Path,
+    name: str,
     photos: Path | None = None,
     val: Path | None = None,
-    name: str = "fast",
     device: str = "cuda",
     steps: int = 60_000,
     batch_size: int = 128,
@@ -48,11 +95,10 @@ def fast(
     lr: float = 5e-4,
     minutes: float | None = None,
     workers: int = 16,
-    config: FastConfig | None = None,
     compiled: bool = True,
-    start: str | None = None,
+    inner: float = 1.0,
 ) -> Run:
-    """A run of preset `fast`.
+    """A run that trains `net`.
 
     Args:
         data: a folder with shots.csv and the clips it names; missing clips are left out, none at all is an error.
@@ -63,7 +109,7 @@ def fast(
         shrink: motion is estimated on crops this much smaller, as it is on large frames; 1: as they are.
         pixels: greatest mean motion of a real triple.
         compiled: torch.compile for the step and for rendering.
-        start: released weights to begin from, such as `fast`; the teacher begins anew.
+        inner: rate of the `fast` inside `quality`, of `lr`.
 
     Raises:
         TweenError: no clips, a crop the network cannot take, a batch without real triples, an unusable device.
@@ -73,10 +119,7 @@ def fast(
     where = place(device)
     wrap: Callable[[Any], Any] = partial(torch.compile, dynamic=False) if compiled else lambda f: f
     store, windows = load(data, packed, photos, where, pixels=pixels, workers=workers)
-    torch.manual_seed(0)  # a run is a function of its arguments
-    task = InterpTask(FastNet(config), shrink=shrink, compile_=wrap)
-    if start is not None:
-        task.modules["net"].load_state_dict(released(start))
+    task = InterpTask(net, shrink=shrink, inner={"lr": inner * lr}, compile_=wrap)
     task.modules.to(where, memory_format=torch.channels_last)
     draw, paint = wrap(sample), wrap(render)
 
@@ -93,14 +136,14 @@ def fast(
         batch=batch,
         batch_size=batch_size,
         steps=steps,
-        optim=Optim(lr=lr, min_lr=lr / 50, warmup=1000, weight_decay=1e-3, rewarm=200),
+        optim=Optim(lr=lr, min_lr=lr / 50, warmup=min(1000, -(-steps // 10)), weight_decay=1e-3, rewarm=200),
         precision="bf16",
         ema=0.999,
         validate=None if val is None else partial(validate, scenes=read_triplets(val)),
         best_key=None if val is None else "psnr",
-        eval_interval=2000,
-        log_interval=200,
-        save_interval=2000,
+        eval_interval=min(2000, -(-steps // 10)),
+        log_interval=min(200, -(-steps // 10)),
+        save_interval=min(2000, -(-steps // 10)),
         minutes=minutes,
     )
 

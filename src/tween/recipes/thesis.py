@@ -1,4 +1,4 @@
-"""How `thesis` and `quality` are trained: the plan's three phases, each from the weights of the one before."""
+"""How `thesis` is trained: the plan's three phases, each from the weights of the one before."""
 
 from __future__ import annotations
 

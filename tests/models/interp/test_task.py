@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests.models.interp.test_match import keys, steady
-from tests.models.interp.toy import TOY_FAST
+from tests.models.interp.toy import TOY_FAST, TOY_QUALITY
 from tween.data.clips import Triples
 from tween.models.interp.fast import FastNet, rescale_flow
+from tween.models.interp.quality import QualityNet
 from tween.models.interp.task import (
     InterpTask,
     Teacher,
@@ -70,6 +71,51 @@ def test_the_loss_falls_on_one_batch(trained):
     assert sum(last.values()) < 0.7 * sum(first.values())
     for term in ("laplacian", "charbonnier", "teacher", "flow"):
         assert last[term] < first[term], term
+
+
+@pytest.fixture(scope="module")
+def refined(trained):
+    """`quality` from what `fast` has learnt, after some steps on the same batch, with the loss of each."""
+    torch.manual_seed(1)
+    net, rate = QualityNet(TOY_QUALITY), 2e-3
+    net.fast.load_state_dict(trained[0].modules["net"].state_dict())
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    learner, data = InterpTask(net, inner={"lr": 0.1 * rate}), trained[1]
+    optimizer = torch.optim.AdamW(learner.params()["main"], lr=rate, betas=(0.9, 0.95))
+    return learner, data, before, [step(learner, data, optimizer) for _ in range(8)]
+
+
+def test_quality_begins_where_fast_is_and_the_loss_falls(trained, refined):
+    first, last = refined[3][0], refined[3][-1]
+    assert first.keys() == TERMS
+    with torch.no_grad():
+        reached = trained[0].loss("main", trained[1], 0)
+    for term in ("laplacian", "charbonnier", "census", "match"):
+        assert first[term] == pytest.approx(reached[term].item(), rel=1e-4), term
+    assert first["coarse"] > reached["coarse"]  # the corrected flow's own picture comes on top
+    assert sum(last.values()) < 0.95 * sum(first.values())
+    assert last["laplacian"] < first["laplacian"]
+
+
+def test_the_fast_inside_moves_less(refined):
+    learner, _, before, _ = refined
+    moved = {n: (p - before[n]).abs().max() for n, p in learner.modules["net"].named_parameters()}
+    inside = [moved[n] for n in moved if n.startswith("fast.")]
+    outside = [moved[n] for n in moved if not n.startswith("fast.")]
+    assert 0 < max(inside) < 0.2 * max(outside)
+
+
+def test_every_parameter_of_quality_is_owned_once_and_has_a_gradient(refined):
+    learner, data, *_ = refined
+    groups = learner.params()["main"]
+    owned = [p for group in groups for p in group["params"]]
+    assert len(owned) == len(set(owned))
+    assert set(owned) == set(learner.modules.parameters())
+    slow = {p for group in groups if "lr" in group for p in group["params"]}
+    assert slow == set(learner.core.parameters())
+    learner.modules.zero_grad()
+    sum(learner.loss("main", data, 0).values()).backward()
+    assert [n for n, p in learner.modules.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 def test_every_parameter_has_a_gradient(trained):

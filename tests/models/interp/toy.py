@@ -6,6 +6,7 @@ import torch
 
 from tween.models.interp.config import NetConfig, with_block
 from tween.models.interp.fast import FastConfig, FastNet
+from tween.models.interp.quality import QualityConfig, QualityNet
 from tween.nn.lgs import BlockConfig
 
 TOY = NetConfig(width=16, depths=(1, 2, 1), flow_widths=(8, 8, 8), context_width=8, scale_list=(2, 1, 1))
@@ -37,7 +38,21 @@ TOY_FAST = FastConfig(
 def fast_net(seed: int = 0) -> FastNet:
     """A small `fast` whose heads are not zero, as they are at the start of training."""
     torch.manual_seed(seed)
-    net = FastNet(TOY_FAST)
+    return _live(FastNet(TOY_FAST))
+
+
+TOY_QUALITY = QualityConfig(
+    fast=TOY_FAST, context=16, depths=(1, 1, 1), block=TOY_FAST.block, refine=(8, 8, 8, 16)
+)
+
+
+def quality_net(seed: int = 0) -> QualityNet:
+    """A small `quality`, likewise."""
+    torch.manual_seed(seed)
+    return _live(QualityNet(TOY_QUALITY))
+
+
+def _live(net: FastNet | QualityNet) -> FastNet | QualityNet:
     for name, p in net.named_parameters():
         if "head" in name and p.ndim > 1:
             torch.nn.init.normal_(p, std=0.02)

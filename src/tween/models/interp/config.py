@@ -10,7 +10,7 @@ from tween.nn.lgs import BlockConfig
 
 @dataclass(frozen=True, kw_only=True)
 class NetConfig:
-    """The hybrid network of presets `thesis` and `quality`.
+    """The hybrid network of preset `thesis`.
 
     Attributes:
         phase: 1 blends the two frames as they are; 2 adds flow and context. 3 is 2, trained on larger motion.
@@ -23,7 +23,6 @@ class NetConfig:
         flow_only: no backbone: flow, context and refinement alone.
         flow_widths, scale_list: of the flow estimator's blocks, coarse to fine.
         context_width: of the finest context level; each of the three levels doubles it.
-        refine: `pyramid` decodes features alone; `unet` also sees images, warped images, flow and mask.
     """
 
     phase: Literal[1, 2, 3] = 2
@@ -37,7 +36,6 @@ class NetConfig:
     flow_widths: tuple[int, int, int] = (240, 150, 90)
     scale_list: tuple[float, float, float] = (4, 2, 1)
     context_width: int = 32
-    refine: Literal["pyramid", "unet"] = "pyramid"
 
     @property
     def has_flow(self) -> bool:
@@ -57,15 +55,6 @@ class NetConfig:
 
 THESIS = NetConfig()
 """The thesis plan to the parameter: 8,998,923, and 1,256,064 with phase=1."""
-
-QUALITY = NetConfig(
-    width=64,
-    stem_stride=4,
-    block=BlockConfig(gate="element", drop_path=0.1),
-    merge="concat",
-    refine="unet",
-)
-"""Ours for users: LGS blocks at 1/4, 1/8 and 1/16, and a refinement that sees the images."""
 
 
 def with_block(config: NetConfig, **fields: Any) -> NetConfig:

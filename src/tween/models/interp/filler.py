@@ -1,4 +1,4 @@
-"""`fast` as a `Filler`: the shared frame's features are kept, and all times of a pair share its motion."""
+"""`fast` and `quality` as a `Filler`: a shared frame's features are kept, and all times of a pair share its motion."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tween.models.interp import fast, quality
 from tween.models.interp.baselines import positions
-from tween.models.interp.fast import FastNet, Features, motion_size
+from tween.models.interp.fast import FastNet, motion_size
+from tween.models.interp.quality import QualityNet
 from tween.ops.replay import replayed
 
 
@@ -20,7 +22,7 @@ class Seen:
     """The last frame of the previous pair: its time and features. Before the first pair there is none."""
 
     time: Fraction | None = None
-    features: Features | None = None
+    features: fast.Features | quality.Features | None = None
 
 
 class InterpFiller:
@@ -33,11 +35,10 @@ class InterpFiller:
     """
 
     past = future = 1
-    multiple = 4
-    bytes_per_pixel = 325.0  # measured at 1080p in fp32 on a CPU for one time; the two frames come on top
 
-    def __init__(self, net: FastNet, *, scale: float = 1.0) -> None:
+    def __init__(self, net: FastNet | QualityNet, *, scale: float = 1.0) -> None:
         self.net, self.scale = net.eval(), scale
+        self.multiple, self.bytes_per_pixel = net.multiple, net.bytes_per_pixel
         self._encode, self._pair, self._at = replayed(net.encode), replayed(net.pair), replayed(self._picture)
 
     def begin(self, shape: tuple[int, int, int, int], *, seed: int, device: Any, dtype: Any) -> Seen:

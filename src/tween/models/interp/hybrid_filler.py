@@ -1,4 +1,4 @@
-"""`thesis` and `quality` as a `Filler`: the shared frame's features are kept, a pair's work serves all its times."""
+"""`thesis` as a `Filler`: the shared frame's features are kept, a pair's work serves all its times."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tween.models.interp.baselines import positions
 from tween.models.interp.net import Encoded, HybridNet
 
 BYTES = {1: 14_000.0, 2: 3_700.0, 4: 1_200.0}
-"""Peak working memory per pixel by stem stride: measured at 512x768 in fp32 on a CPU for one time, width 32 (of
-`quality`, twice as wide, 2,370). The tokens of the finest level are nearly all of it."""
+"""Peak working memory per pixel by stem stride: measured at 512x768 in fp32 on a CPU for one time, width 32.
+The tokens of the finest level are nearly all of it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The hybrid network: LGS backbone, flow estimator, context and refinement (presets `thesis` and `quality`).
+"""The hybrid network: LGS backbone, flow estimator, context and refinement (preset `thesis`).
 
 Work is split by what it depends on: `encode` once a frame, `pair` once a pair, `at` once a time.
 """
@@ -16,7 +16,7 @@ from tween.models.interp.backbone import Backbone
 from tween.models.interp.config import NetConfig
 from tween.models.interp.context import ContextNet
 from tween.models.interp.flow import Flow, FlowEstimator
-from tween.models.interp.refine import Levels, PyramidRefine, UNetRefine
+from tween.models.interp.refine import Levels, PyramidRefine
 
 
 class Encoded(NamedTuple):
@@ -58,7 +58,7 @@ class Filled(NamedTuple):
 
 
 class HybridNet(nn.Module):
-    """The network of presets `thesis` and `quality`. `forward` takes any size; its parts need `multiple`.
+    """The network of preset `thesis`. `forward` takes any size; its parts need `multiple`.
 
     Args:
         config: widths and every ablation.
@@ -83,10 +83,7 @@ class HybridNet(nn.Module):
         contexts = [ContextNet(c.context_width, c.stem_stride) for _ in range(2 if c.has_context else 0)]
         self.context = nn.ModuleList(contexts)
         sources = [c.width] * c.has_backbone + [c.context_width] * len(contexts)
-        if c.refine == "unet":
-            self.refine = UNetRefine(sources, 17 if c.has_flow else 6, stem_stride=c.stem_stride)
-        else:
-            self.refine = PyramidRefine(sources, c.width, c.stem_stride)
+        self.refine = PyramidRefine(sources, c.width, c.stem_stride)
 
     def encode(self, image: Tensor) -> Encoded:
         """One frame `b 3 h w` in [0, 1] -> what it alone gives, for both pairs that it is part of."""
@@ -123,7 +120,7 @@ class HybridNet(nn.Module):
         if self.config.has_context:
             sources.append(self.context[0].warp(pair.context0, motion.flow_t0))
             sources.append(self.context[1].warp(pair.context1, motion.flow_t1))
-        out = self.refine(self._images(image0, image1, motion), sources)
+        out = self.refine(sources)
         residual, logit = torch.sigmoid(out[:, :3]) * 2 - 1, motion.mask_logit + out[:, 3:]
         mask = torch.sigmoid(logit)
         prediction = warped_0 * mask + warped_1 * (1 - mask) + residual
@@ -153,15 +150,6 @@ class HybridNet(nn.Module):
             still = torch.zeros_like(image0[:, :2])
             return (Flow(still, still, still[:, :1], image0, image1),)
         return self.flow(image0, image1, t, tuple(s / scale for s in self.config.scale_list))
-
-    def _images(self, image0: Tensor, image1: Tensor, motion: Flow) -> Tensor | None:
-        if self.config.refine != "unet":
-            return None
-        seen = [image0, image1]
-        if self.flow is not None:
-            flow = torch.cat((motion.flow_t0, motion.flow_t1), 1).to(image0.dtype)
-            seen += [motion.warped_0, motion.warped_1, motion.mask_logit.to(image0.dtype), flow]
-        return torch.cat(seen, 1)
 
 
 def crop(filled: Filled, h: int, w: int) -> Filled:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,7 @@ class PyramidRefine(nn.Module):
         self.last = nn.Sequential(conv(c + total, c), nn.Conv2d(c, 4 * stem_stride**2, 3, 1, 1))
         self.shuffle = nn.PixelShuffle(stem_stride)
 
-    def forward(self, images: Tensor | None, sources: list[Levels]) -> Tensor:
+    def forward(self, sources: list[Levels]) -> Tensor:
         """Three levels a source -> `b 4 h w`: residual logits and mask logit."""
         fine, middle, coarse = (torch.cat(level, 1) for level in zip(*sources, strict=True))
         x = self.up2(coarse)
@@ -39,37 +41,37 @@ class PyramidRefine(nn.Module):
 
 
 class UNetRefine(nn.Module):
-    """A U-Net over images, warped images, flow and mask, with the sources joined at the levels they live on.
+    """A U-Net whose last layer is zero at first; each of its coarser levels sees what else is known at that size.
 
-    Down to 1 / 4s of the frame by strided pairs of convolutions, and back up with skips (RIFE's refinement).
+    Args:
+        c_in: of the input.
+        joined: channels that join at 1/2, 1/4, ... of the input's size.
+        widths: of the input's own level and of each of those.
+        c_out: of the result.
     """
 
-    def __init__(self, sources: list[int], c_images: int, width: int = 32, stem_stride: int = 4) -> None:
+    def __init__(self, c_in: int, joined: Sequence[int], widths: Sequence[int], c_out: int) -> None:
         super().__init__()
-        self.free = {1: 0, 2: 1, 4: 2}[stem_stride]  # levels above the sources' finest
-        levels = self.free + 3
-        c = [width * 2**i for i in range(levels)]
-        joined = [sum(sources) * 2 ** (i - self.free) if i >= self.free else 0 for i in range(levels)]
+        both = [own + more for own, more in zip(widths, (0, *joined), strict=True)]
         self.down = nn.ModuleList(
-            nn.Sequential(
-                conv(c_images if i == 0 else c[i - 1] + joined[i - 1], c[i], 1 + (i > 0)), conv(c[i], c[i])
-            )
-            for i in range(levels)
+            nn.Sequential(conv(a, b, 1 + (i > 0)), conv(b, b))
+            for i, (a, b) in enumerate(zip((c_in, *both), widths, strict=False))
         )
-        self.up = nn.ModuleList(
-            deconv((c[i] if i == levels - 1 else 2 * c[i]) + joined[i], c[i - 1])
-            for i in range(levels - 1, 0, -1)
-        )
-        self.last = nn.Sequential(conv(2 * c[0] + joined[0], c[0]), nn.Conv2d(c[0], 4, 3, 1, 1))
+        below = [both[-1], *(own + all_ for own, all_ in zip(widths[-2:0:-1], both[-2:0:-1], strict=True))]
+        self.up = nn.ModuleList(deconv(a, b) for a, b in zip(below, widths[-2::-1], strict=True))
+        self.last = conv(2 * widths[0], widths[0])
+        self.head = nn.Conv2d(widths[0], c_out, 3, 1, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
-    def forward(self, images: Tensor, sources: list[Levels]) -> Tensor:
-        """Images `b c h w` and three levels a source -> `b 4 h w`: residual logits and mask logit."""
-        joined = [[]] * self.free + [list(level) for level in zip(*sources, strict=True)]
-        skips, x = [], images
-        for down, extra in zip(self.down, joined, strict=True):
+    def forward(self, x: Tensor, joined: Sequence[Tensor]) -> Tensor:
+        """`b c h w` and what joins at h/2, h/4, ..., rounded up, to `b c_out h w` in fp32."""
+        skips = []
+        for down, extra in zip(self.down, ([], *([j] for j in joined)), strict=True):
             x = torch.cat([down(x), *extra], 1)
             skips.append(x)
+        x = skips.pop()
         for up in self.up:
-            skips.pop()
-            x = torch.cat((up(x), skips[-1]), 1)
-        return self.last(x).float()
+            h, w = skips[-1].shape[-2:]
+            x = torch.cat((up(x)[..., :h, :w], skips.pop()), 1)  # of an odd size one row too many
+        return self.head(self.last(x)).float()

@@ -1,5 +1,5 @@
-"""What `fast` is trained on: the picture, coarse pictures, exact flow where it is known, a teacher that has seen
-the answer elsewhere."""
+"""What `fast` and `quality` are trained on: the picture, coarse pictures, exact flow where it is known, a teacher that
+has seen the answer elsewhere."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tween.losses import census, charbonnier, distillation, flow_epe, laplacian
 from tween.losses.matching import matching_nll, returns
 from tween.models.interp.fast import FastNet, Refiner, in_pixels_of, motion_size, rescale_flow, shrink
 from tween.models.interp.match import Motion
+from tween.models.interp.quality import QualityNet
 from tween.nn.match import scores
 from tween.ops.warp import backward_warp, resize_flow
 
@@ -83,25 +84,33 @@ class InterpTask:
 
     Args:
         shrink: motion is estimated on crops this much smaller, as it is on frames above `FastConfig.area`.
+        inner: fields of the optimiser's group of the `fast` inside `quality`, such as a rate of its own.
         compile_: wraps all of a step that runs on the device.
     """
 
     def __init__(
         self,
-        net: FastNet,
+        net: FastNet | QualityNet,
         weights: Weights | None = None,
         *,
         shrink: float = 1.0,
+        inner: Mapping[str, Any] | None = None,
         compile_: Callable[[Any], Any] = lambda f: f,
     ) -> None:
-        self.modules = nn.ModuleDict({"net": net, "teacher": Teacher(net)})
-        self.weights, self.shrink = weights or Weights(), shrink
+        self.core = net.fast if isinstance(net, QualityNet) else net
+        self.modules = nn.ModuleDict({"net": net, "teacher": Teacher(self.core)})
+        self.weights, self.shrink, self.inner = weights or Weights(), shrink, inner or {}
         self._terms = compile_(self.terms)
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
-        decay = [p for p in self.modules.parameters() if not getattr(p, "_no_weight_decay", False)]
-        free = [p for p in self.modules.parameters() if getattr(p, "_no_weight_decay", False)]
-        return {"main": [{"params": decay}, {"params": free, "weight_decay": 0.0}]}
+        within = set(self.core.parameters()) if self.core is not self.modules["net"] else set()
+        groups = []
+        for inside, own in ((False, {}), (True, self.inner)):
+            params = [p for p in self.modules.parameters() if (p in within) == inside]
+            decay = [p for p in params if not getattr(p, "_no_weight_decay", False)]
+            free = [p for p in params if getattr(p, "_no_weight_decay", False)]
+            groups += [{"params": decay, **own}, {"params": free, "weight_decay": 0.0, **own}]
+        return {"main": [group for group in groups if group["params"]]}
 
     def turns(self, step: int) -> Iterable[str]:
         return ("main",)
@@ -123,9 +132,11 @@ class InterpTask:
         f0, f1 = net.encode(image0, size), net.encode(image1, size)
         motion = net.pair(f0, f1)
         out = net.at(image0, image1, f0, f1, motion, t)
-        features = [f.detach() for f in (f0.finest, f1.finest, net.pyramid.quarter_of(truth))]
+        if net is not self.core:  # from here on as of `fast`
+            f0, f1, motion = f0.fast, f1.fast, motion.motion
+        features = [f.detach() for f in (f0.finest, f1.finest, self.core.pyramid.quarter_of(truth))]
         taught, lesson = self.modules["teacher"](
-            image0, image1, features, out.levels[-1].detach(), out.hidden.detach(), t
+            image0, image1, features, out.levels[3].detach(), out.hidden.detach(), t
         )
         student = torch.cat((out.flow_t0, out.flow_t1), 1)
         apart, close, census_, teacher, distill = compare(out.prediction, lesson, truth, student, taught)
@@ -162,7 +173,8 @@ def _coarse(levels: Sequence[Tensor], frames: Tensor, size: tuple[int, int]) -> 
     full = frames.flatten(1, 2)
     small = shrink(full, size)
     total = torch.zeros((), device=frames.device)
-    for level, whole in zip(levels, (small, small, small, full), strict=True):
+    for i, level in enumerate(levels):
+        whole = small if i < 3 else full
         image0, truth, image1 = F.avg_pool2d(whole, whole.shape[-1] // level.shape[-1]).split(3, 1)
         total = total + charbonnier(blend(image0, image1, level)[1], truth)
     return total
@@ -192,4 +204,6 @@ def match_error(motion: Motion, between: Tensor, known: Tensor) -> Tensor:
     """
     v01, v10 = (F.avg_pool2d(between, 16) / 16).split(2, 1)
     pairs = ((motion.key0, motion.key1, v01, v10), (motion.key1, motion.key0, v10, v01))
-    return sum(matching_nll(scores(a, b), v, known[:, None] * returns(v, back)) for a, b, v, back in pairs) / 2
+    return (
+        sum(matching_nll(scores(a, b), v, known[:, None] * returns(v, back)) for a, b, v, back in pairs) / 2
+    )

@@ -1,4 +1,4 @@
-"""What `thesis` and `quality` are trained on: the plan's composite loss, and flow from a teacher where one is given."""
+"""What `thesis` is trained on: the plan's composite loss, and flow from a teacher where one is given."""
 
 from __future__ import annotations
 
