@@ -263,7 +263,7 @@ def write_csv(study: Any, path: Path) -> None:
         rows.writerow([*head, *(f"params_{name}" for name in names), "failed"])
         for t in trials:
             seconds = f"{t.duration.total_seconds():.1f}" if t.duration else ""
-            value = "" if t.value is None else f"{t.value:.4f}"
+            value = "" if t.value is None else t.value
             facts = (t.number, t.state.name, value, t.datetime_start, seconds, len(t.intermediate_values))
             rows.writerow(
                 [*facts, *(t.params.get(name, "") for name in names), t.user_attrs.get("failed", "")]
