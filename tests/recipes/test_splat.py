@@ -1,6 +1,8 @@
 """The recipe of `splat`: from clips to a validated checkpoint, its curriculum, its teachers, and every mistake."""
 
+import dataclasses
 import json
+import math
 import subprocess
 import sys
 
@@ -142,6 +144,33 @@ def test_terms_of_the_loss_and_their_schedule(n):
     groups = task.params()["main"]
     assert groups[-1]["weight_decay"] == 0.0
     assert sum(len(g["params"]) for g in groups) == len(list(task.modules.parameters()))
+
+
+def slopes(task, batch, step):
+    """Gradient of the learned weights by name, and of the network's last motion layer through the flow alone."""
+    terms = task.loss("main", batch, step)
+    (d_logs,) = torch.autograd.grad(sum(terms.values()), task.modules["balance"].logs, retain_graph=True)
+    (d_net,) = torch.autograd.grad(terms["flow"], task.modules["net"].pairs.at4.head.weight)
+    return dict(zip(task.modules["balance"].names, d_logs.tolist(), strict=True)), d_net.norm().item()
+
+
+def test_the_supervision_of_flow_fades_although_its_weight_is_learned():
+    """Where s would settle does not move with the schedule: else the learned weight makes up for all of the fading."""
+    torch.manual_seed(0)
+    task = SplatTask(SplatNet(TOY), Weights(warmup=0, flow_until=100))
+    early, late = (slopes(task, window(), step) for step in (0, 80))
+    fade = (1 + math.cos(math.pi * 0.8)) / 2
+    assert late[1] == pytest.approx(fade * early[1], rel=1e-4)
+    assert late[0]["flow"] == pytest.approx(fade * early[0]["flow"], rel=1e-4)
+    assert late[0]["l1"] == pytest.approx(early[0]["l1"], rel=1e-4)
+
+
+def test_where_no_motion_is_known_its_weights_stay():
+    task = SplatTask(SplatNet(TOY), Weights(warmup=0, flow_until=100))
+    batch = dataclasses.replace(window(), known=torch.zeros(2))
+    d_logs, d_net = slopes(task, batch, 10)
+    assert d_logs["flow"] == d_logs["match"] == d_net == 0
+    assert all(d_logs[name] for name in d_logs.keys() - {"flow", "match"})
 
 
 @pytest.mark.parametrize(

@@ -129,14 +129,18 @@ class SplatTask:
     def loss(self, turn: str, batch: Batch, step: int) -> Mapping[str, Tensor]:
         w = self.weights
         wanted = {name: weight for name, weight in w.fixed.items() if weight}
-        wanted["flow"] = wanted.get("flow", 0.0) * fading(step, w.flow_until)
+        if "flow" in wanted:
+            wanted["flow"] *= fading(step, w.flow_until)
         found = self.terms(batch)
         found = {name: found[name] for name, weight in wanted.items() if weight}
         if w.warmup is None or step < w.warmup:
             return {name: wanted[name] * term for name, term in found.items()}
-        if "flow" in found:
-            found["flow"] = found["flow"] * fading(step, w.flow_until)
-        return kendall(found, self.modules["balance"]())
+        # After Kendall's weights: faded before them, a term would only have its weight learned to make up for that, and
+        # where nothing is known (a loss of 0) its weight would grow without end.
+        heard = batch.known.amax()
+        share = {"flow": fading(step, w.flow_until) * heard, "match": heard}
+        balanced = kendall(found, self.modules["balance"]())
+        return {name: term * share.get(name, 1.0) for name, term in balanced.items()}
 
     def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
         """Nothing: what counts is a function of the step."""
