@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.config = config = config or EncoderConfig()
         widths = [config.width * 2**i for i in range(len(config.blocks))]
-        self.stem, self.stem_norm = _stem(config), _norm(config.width, config)
+        self.stem, self.stem_norm = _stem(config), grouped(config.width, config)
         self.stages = nn.ModuleList()
         for i, (count, width) in enumerate(zip(config.blocks, widths, strict=True)):
             before = widths[max(i - 1, 0)]
@@ -30,7 +31,7 @@ class Encoder(nn.Module):
             self.stages.append(
                 nn.ModuleList([first, *(Block(width, width, config) for _ in range(count - 1))])
             )
-        self.norms = nn.ModuleList(_norm(width, config) for width in widths)
+        self.norms = nn.ModuleList(grouped(width, config) for width in widths)
         self.head = nn.Linear(widths[-1], config.classes)
         self.to(memory_format=torch.channels_last)
 
@@ -70,7 +71,7 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, width: int, config: EncoderConfig, *, stride: int = 1) -> None:
         super().__init__()
-        self.norm1, self.norm2 = _norm(inputs, config), _norm(width, config)
+        self.norm1, self.norm2 = grouped(inputs, config), grouped(width, config)
         self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         even = inputs == width and stride == 1
@@ -108,5 +109,6 @@ def _stem(config: EncoderConfig) -> nn.Conv2d:
     return nn.Conv2d(config.channels, config.width, size, 2 if config.large else 1, size // 2, bias=False)
 
 
-def _norm(width: int, config: EncoderConfig) -> nn.GroupNorm:
-    return nn.GroupNorm(min(config.groups, width), width)
+def grouped(width: int, config: EncoderConfig) -> nn.GroupNorm:
+    """Normalisation by as many groups as go into both the width and the config's."""
+    return nn.GroupNorm(math.gcd(config.groups, width), width)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from tween.core import TweenError
 from tween.models.impute.config import EncoderConfig
-from tween.models.impute.encoder import Encoder
+from tween.models.impute.encoder import Encoder, grouped
 
 
 class Decoder(nn.Module):
@@ -129,9 +129,7 @@ def windows(clip: Tensor, frames: int) -> Tensor:
 
 
 def _join(inputs: int, width: int, config: EncoderConfig) -> nn.Sequential:
-    groups = min(config.groups, width)
-
     def conv(c: int) -> list[nn.Module]:
-        return [nn.Conv2d(c, width, 3, 1, 1, bias=False), nn.GroupNorm(groups, width), nn.ReLU()]
+        return [nn.Conv2d(c, width, 3, 1, 1, bias=False), grouped(width, config), nn.ReLU()]
 
     return nn.Sequential(*conv(inputs), *conv(width))
