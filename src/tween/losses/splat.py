@@ -54,7 +54,7 @@ def depth_smoothness(disparity: Tensor, image: Tensor, *, edge: float = 10.0) ->
 def depth_order(disparity: Tensor, layer: Tensor, known: Tensor, *, margin: float = 0.2) -> Tensor:
     """Nearer layers should have the greater disparity: a hinge on pairs of places some px apart.
 
-    Sorting by depth has no gradient, so what lies before what must be said: by the layers of made scenes.
+    Sorting a cloud by depth has no gradient, so what lies before what must be said: by the layers of made scenes.
 
     Args:
         disparity: `b 1 h w`, log. layer: `b 1 h w`, greater is nearer. known: `b`.

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.models.splat.toy import clip, net, times
 from tween.core import TweenError
 from tween.metrics import psnr
-from tween.models.splat.net import interval, within
+from tween.models.splat.net import interval, merged, within
+from tween.ops.raster import Gaussians, pinhole, render
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5])
@@ -70,6 +71,49 @@ def test_every_parameter_learns():
     (out.square().sum() + more[0].depth.sum() + more[0].flow.square().sum()).backward()
     silent = [name for name, p in made.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == []
+
+
+def two_clouds(near=1.0, far=1.0):
+    """A left and a right cloud over the same 12x16 px, 2b apart as `merged` wants them, and their camera."""
+    eye, g = pinhole(12, 16), torch.Generator().manual_seed(0)
+    place = torch.rand(2, 200, 2, generator=g) * torch.tensor([16.0, 12.0]) - torch.tensor([8.0, 6.0])
+    z = torch.tensor([near, far]).view(2, 1, 1).expand(2, 200, 1)
+    cloud = Gaussians(
+        means=torch.cat((place * z / eye.fx, z), 2),
+        quats=torch.tensor([1.0, 0, 0, 0]).expand(2, 200, 4),
+        scales=(0.6 * z / eye.fx).expand(2, 200, 3),
+        opacity=torch.full((2, 200), 0.6),
+        colour=torch.rand(2, 200, 3, generator=g),
+    )
+    return cloud, eye
+
+
+def test_a_window_played_backwards_gives_the_same_picture():
+    """At equal depths neither cloud hides the other."""
+    cloud, eye = two_clouds()
+    forth, back = (merged(render(c, eye)) for c in (cloud, cloud.map(lambda x: x.flip(0))))
+    for a, b in zip(forth, back, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize(("near", "far"), [(1.0, 2.0), (3.0, 1.5)])
+def test_clouds_far_apart_hide_one_another_as_one_sorted_cloud_does(near, far):
+    cloud, eye = two_clouds(near, far)
+    got = merged(render(cloud, eye))
+    want = render(cloud.map(lambda x: x.flatten(0, 1)[None]), eye)
+    for a, b in zip(got, want, strict=True):
+        torch.testing.assert_close(a, b, atol=2e-3, rtol=1e-3)
+
+
+def test_the_picture_tells_depth_what_hides_what():
+    made = net(live=True)
+    frames, t = clip(1, 2), torch.tensor([0.5])
+    scene = made.scene(frames, times(1, 2))
+    cloud = made.clouds(scene, torch.tensor([0]))
+    depth = torch.zeros_like(cloud.disparity, requires_grad=True)
+    shown = made.at(scene, cloud._replace(disparity=depth), t).rendered
+    (grad,) = torch.autograd.grad(shown.square().sum(), depth)
+    assert grad.abs().mean((0, 2, 3, 4)).min() > 1e-4
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tween.ops.raster import Camera, Gaussians, Rendered, moved, pinhole, render
 from tween.ops.warp import backward_warp, pixel_grid
 
 EMPTY = 1e-3  # coverage below which a rendered colour is not scaled up further
+SHARP = 20.0  # how surely the nearer of two clouds hides the other: sigmoid(20 x difference of log depth)
 
 
 class Pose(NamedTuple):
@@ -106,9 +107,10 @@ class SplatNet(nn.Module):
         return self.finished(scene, cloud, t, self.shown(seen, scene.frames.shape[-2:]), there)
 
     def shown(self, seen: Gaussians, size: tuple[int, int]) -> Rendered:
-        """What the camera sees of the Gaussians."""
+        """What the camera sees of the Gaussians of `gaussians`."""
         with torch.autocast(seen.means.device.type, enabled=False):
-            return render(seen, pinhole(*size), low_pass=self.config.low_pass)
+            apart = seen.map(lambda x: x.unflatten(1, (2, -1)).flatten(0, 1))
+            return merged(render(apart, pinhole(*size), low_pass=self.config.low_pass))
 
     def finished(self, scene: Scene, cloud: Cloud, t: Tensor, shown: Rendered, there: Moved) -> Made:
         """The refined picture of what was rendered at `t`."""
@@ -116,7 +118,7 @@ class SplatNet(nn.Module):
         left = (scene.times[:, :, None] == cloud.times[:, None]).float().argmax(1)
         known = pick(scene.frames, left)
         warped = [backward_warp(known[:, i], flow[:, 2 * i : 2 * i + 2]) for i in (0, 1)]
-        depth = shown.depth.clamp_min(1e-3).log()
+        depth = logarithm(shown.depth)
         between = within(cloud.times, t)
         prediction = self.refine(torch.stack((colour, *warped), 1), flow, shown.alpha, depth, between)
         return Made(prediction, colour, shown.alpha, depth, flow, there)
@@ -134,6 +136,29 @@ class SplatNet(nn.Module):
         for t in query_t.unbind(1):
             made.append(self.at(scene, self.clouds(scene, interval(scene.times, t)), t))
         return torch.stack([m.prediction for m in made], 1), tuple(made)
+
+
+def merged(shown: Rendered) -> Rendered:
+    """Two clouds rendered apart, `2b ...` (left, right, left, ...), as one picture each: the nearer before the other.
+
+    Sorted as one cloud, the left one would hide the right wherever depths are equal, so that a window played backwards
+    gave another picture; and no gradient would tell depth what hides what. Here equals share the pixel.
+    """
+    colour, alpha, depth = ((x[::2], x[1::2]) for x in shown)
+    nearer = torch.sigmoid(SHARP * (logarithm(depth[1]) - logarithm(depth[0])))  # how much the left one is
+    seen = 1 - (1 - nearer) * alpha[1], 1 - nearer * alpha[0]
+
+    def both(left: Tensor, right: Tensor) -> Tensor:
+        return left * seen[0] + right * seen[1]
+
+    covered = both(*alpha)
+    behind = both(*(a * z for a, z in zip(alpha, depth, strict=True)))
+    return Rendered(both(*colour), covered, behind / covered.clamp_min(1e-10))
+
+
+def logarithm(depth: Tensor) -> Tensor:
+    """Of a rendered depth, which is 0 where nothing is."""
+    return depth.clamp_min(1e-3).log()
 
 
 def check(frames: Tensor, times: Tensor, query_t: Tensor) -> None:
