@@ -280,7 +280,8 @@ def moving(args: Flags) -> tuple[Clips, Video]:
 def _moving(args: Flags, dealing: Dealing) -> Run:
     clips, video = moving(args)
     if args["dataset"] not in TOYS:
-        dealing = video.dealing if dealing == Dealing() else dealing  # that of pictures is too large for clips
+        if dealing == Dealing():  # as for pictures: too much for clips
+            dealing = video.dealing
         video = replace(video, trunk=trunk(args, 1), dealing=dealing, objective=wanted(args))
     video = replace(
         video,
