@@ -32,23 +32,36 @@ def test_is_the_recurrence(length, h, g, reverse, programs, monkeypatch):
 
 
 @cpu_only
-def test_runs_of_several_chunks(monkeypatch):
-    monkeypatch.setattr(fused, "PROGRAMS", 3)
-    values = inputs(117, 1, b=1)
-    for reverse in (False, True):
-        want = value_state_gradients(ssd_recurrent, values, reverse=reverse)
-        options = {"reverse": reverse, "return_state": True, "chunk": 16, "impl": "triton"}
-        close(value_state_gradients(ssd, leaves(values, torch.float32), **options), want, 1e-4)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(
+    ("length", "h", "g", "programs", "runs", "per"),
+    [
+        (117, 1, 1, 3, 2, 4),  # 8 chunks, the last of 5 tokens
+        (100, 1, 1, 6, 3, 3),  # 7 chunks: two of the last run lie beyond the end
+        (130, 2, 1, 12, 3, 3),  # 9 chunks, heads that share B and C
+        (49, 4, 2, 4, 1, 4),  # one run, all of it from the last state's gradient
+    ],
+)
+def test_runs_of_several_chunks(length, h, g, programs, runs, per, reverse, monkeypatch):
+    """Two sequences in all, so that a run, a head or a chunk taken for another's would show."""
+    monkeypatch.setattr(fused, "PROGRAMS", programs)
+    assert fused._cut(2 * h, length, 16) == (runs, per)
+    values = inputs(length, h, g)
+    want = value_state_gradients(ssd_recurrent, values, reverse=reverse)
+    options = {"reverse": reverse, "return_state": True, "chunk": 16, "impl": "triton"}
+    close(value_state_gradients(ssd, leaves(values, torch.float32), **options), want, 1e-4)
 
 
 @cpu_only
 @pytest.mark.parametrize("reverse", [False, True])
-def test_half_precision(reverse):
+@pytest.mark.parametrize(("chunk", "programs"), [(64, 512), (16, 8)])  # 2 runs of a chunk, and of 3 chunks
+def test_half_precision(chunk, programs, reverse, monkeypatch):
     """fp16, which the interpreter multiplies as a GPU does; its own rounding is 2^-11."""
+    monkeypatch.setattr(fused, "PROGRAMS", programs)
     wide = {"dt", "A", "D", "state"}
     values = {k: v.detach().to(torch.float32 if k in wide else torch.float16) for k, v in inputs(67).items()}
     want = value_state_gradients(ssd, leaves(values, torch.float64), reverse=reverse, return_state=True)
-    options = {"reverse": reverse, "return_state": True, "impl": "triton"}
+    options = {"reverse": reverse, "return_state": True, "chunk": chunk, "impl": "triton"}
     close(
         value_state_gradients(ssd, {k: v.requires_grad_() for k, v in values.items()}, **options), want, 4e-3
     )
@@ -64,15 +77,17 @@ def test_without_gradients_states_are_not_kept():
 
 
 @cpu_only
-def test_values_alone_have_gradients():
-    """The last state is not asked for, so no gradient reaches it; x is a strided view."""
+@pytest.mark.parametrize("asked", [0, 1])
+def test_values_or_the_state_alone_have_gradients(asked):
+    """What is not asked for sends no gradient; x is a strided view, and some steps leave the state untouched."""
     values = {k: v.detach().float().requires_grad_() for k, v in inputs(30, p=6).items()}
+    values["dt"].detach()[:, 7:11] = 0
+    names = ("x", "dt", "A", "B", "C", "D")[: 4 if asked else 6]  # the state knows neither C nor D
     gradients = []
     for impl in ("triton", "torch"):
-        y = ssd(**(values | {"x": values["x"][..., ::2]} | {"state": None}), impl=impl)
-        gradients.append(
-            torch.autograd.grad(y.square().sum(), [values[k] for k in ("x", "dt", "A", "B", "C", "D")])
-        )
+        options = values | {"x": values["x"][..., ::2], "state": None}
+        out = ssd(**options, chunk=16, return_state=True, impl=impl)[asked]
+        gradients.append(torch.autograd.grad(out.square().sum(), [values[k] for k in names]))
     for a, b in zip(*gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
@@ -112,6 +127,19 @@ def test_operators_keep_torchs_rules():
     v = {k: t.detach().float().requires_grad_() for k, t in inputs(20, b=1).items()}
     torch.library.opcheck(fused._forward, (*v.values(), False, 16, True))
     assert fused._forward(*v.values(), False, 16, False)[2].numel() == 0
+
+
+@cpu_only
+@pytest.mark.parametrize(("length", "h", "g"), [(20, 2, 1), (50, 2, 2), (33, 1, 1)])
+def test_the_way_back_keeps_them_too(length, h, g, monkeypatch):
+    """One run and several, heads that share B and C and heads that do not; x, B and C columns of wider rows."""
+    monkeypatch.setattr(fused, "PROGRAMS", 4)
+    x, dt, A, B, C, D, state = (t.detach().float() for t in inputs(length, h, g, b=1).values())
+    x, B, C = (
+        torch.cat([t, t], 2).flatten(2)[..., : t[0, 0].numel()].unflatten(2, t.shape[2:]) for t in (x, B, C)
+    )
+    y, last, states = fused._forward(x, dt, A, B, C, D, state, False, 16, True)
+    torch.library.opcheck(fused._backward, (y, last, x, dt, A, B, C, D, states, False, 16))
 
 
 @triton.jit

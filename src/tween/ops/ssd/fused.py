@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 FORWARD = {"num_warps": 4, "num_stages": 2}
-BACKWARD = {"num_warps": 4, "num_stages": 1}
+CARRY = {"num_warps": 4, "num_stages": 2}
+BACKWARD = {"num_warps": 4, "num_stages": 1, "maxnreg": 168}  # three programs on a multiprocessor
 CHUNK = 64  # the largest tile whose products stay in registers
 PROGRAMS = 512  # a sequence is cut into runs until about this many programs fill the GPU
 
@@ -55,7 +56,7 @@ def _forward(
     x, B, C = map(_rows, (x, B, C))
     dt, A, D, state = (t.contiguous() for t in (dt, A, D, state))
     launch = _Launch(x, B, chunk)
-    entry = launch.entries(x, dt, A, B, state, reverse=reverse, adjoint=False)
+    entry = launch.entries(x, dt, A, B, state, reverse)
     y, after = x.new_empty(x.shape), torch.empty_like(entry)
     states = x.new_empty(_states_shape(x, B, chunk) if keep else 0)
     arguments = (x, dt, A, B, C, D, entry, y, states, after, *_strides(x, B, C), *launch.sizes)
@@ -74,16 +75,16 @@ def _backward(
     x, B, C = map(_rows, (x, B, C))
     dy, dlast, dt, A, D = (t.contiguous() for t in (dy, dlast, dt, A, D))
     launch = _Launch(x, B, chunk)
-    entry = launch.entries(dy, dt, A, C, dlast, reverse=reverse, adjoint=True)
-    dx, ddt, after = x.new_empty(x.shape), torch.empty_like(dt), torch.empty_like(entry)
+    kept, since, entry, dstate = launch.gradients(dy, dt, A, C, dlast, reverse)
+    dx, ddt = x.new_empty(x.shape), torch.empty_like(dt)
     dB, dC = (x.new_empty(*x.shape[:3], B.shape[3]) for _ in "BC")
-    dA, dD = A.new_empty(2, x.shape[0], launch.runs, x.shape[2])
-    arguments = (x, dt, A, B, C, D, dy, states, entry, dx, ddt, dB, dC, dA, dD, after)
+    dA, dD = (torch.empty_like(since) for _ in "AD")
+    arguments = (x, dt, A, B, C, D, dy, states, kept, since, entry, dx, ddt, dB, dC, dA, dD)
     arguments += (*_strides(x, B, C), *launch.sizes)
-    kernel.backward[launch.grid](*arguments, **launch.constants, REVERSE=reverse, **BACKWARD)
+    kernel.backward[since.numel(),](*arguments, **launch.constants, REVERSE=reverse, **BACKWARD)
     if B.shape[2] < x.shape[2]:
         dB, dC = (t.unflatten(2, (B.shape[2], -1)).sum(3) for t in (dB, dC))
-    return dx, ddt, dA.sum((0, 1)), dB, dC, dD.sum((0, 1)), after[:, -1 if reverse else 0].clone()
+    return dx, ddt, dA.sum((0, 1)), dB, dC, dD.sum((0, 1)), dstate
 
 
 def _rows(t: Tensor) -> Tensor:
@@ -116,33 +117,45 @@ class _Launch:
     def __init__(self, x: Tensor, B: Tensor, chunk: int) -> None:
         (b, length, h, p), (g, n) = x.shape, B.shape[2:]
         self.runs, per = _cut(b * h, length, chunk)
-        self.grid = (b * h * self.runs,)
+        self.grid, self.chunks = (b * h * self.runs,), self.runs * per
         self.sizes = (length, h, h // g, self.runs, per)
         blocks = {f"B{name}": max(16, 1 << (size - 1).bit_length()) for name, size in (("P", p), ("N", n))}
         precision = "tf32x3" if x.dtype == torch.float32 else "tf32"
         self.constants: dict[str, Any] = {"P": p, "N": n, **blocks, "Q": chunk, "PRECISION": precision}
 
-    def entries(
-        self, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, first: Tensor, *, reverse: bool, adjoint: bool
-    ) -> Tensor:
-        """The state each run starts from, `b runs h p n`, in the direction walked; `first` is before them all."""
+    def entries(self, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, first: Tensor, reverse: bool) -> Tensor:
+        """The state each run starts from, `b runs h p n`, if `first` is before them all."""
+        if self.runs == 1:
+            return first[:, None]
+        unused = first.new_empty(0)
+        return self._walk(x, dt, A, B, first, unused, unused, reverse=reverse, adjoint=False)[0]
+
+    def gradients(
+        self, dy: Tensor, dt: Tensor, A: Tensor, C: Tensor, dlast: Tensor, reverse: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """G behind each chunk in two parts, and the gradient of the first state: what reaches the chunk from within its
+        run (`b chunks h p n`), the log decay since the run's entry (`b chunks h`), G there (`b runs h p n`)."""
+        b, h, p, n = dlast.shape
+        since = dlast.new_empty(b, self.chunks, h)
+        kept = dy.new_empty(*since.shape, p, n)
+        return kept, since, *self._walk(dy, dt, A, C, dlast, kept, since, reverse=reverse, adjoint=True)
+
+    def _walk(
+        self, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, first: Tensor, kept: Tensor, since: Tensor,
+        *, reverse: bool, adjoint: bool,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """The state each run starts from in the direction walked, in kept's dtype, and the one behind them all."""
         from tween.ops.ssd import kernel
 
-        if self.runs == 1:
-            return first[:, None].float()
         b, h, p, n = first.shape
         own, decay = first.new_empty(b, self.runs, h, p, n), first.new_empty(b, self.runs, h)
-        entry = torch.empty_like(own)
-        flags = {"REVERSE": reverse, "ADJOINT": adjoint}
-        rows = _strides(x, B)
-        kernel.carry[self.grid](
-            x, dt, A, B, own, decay, *rows, *self.sizes, **self.constants, **flags, **FORWARD
-        )
+        entry, last = torch.empty_like(own, dtype=kept.dtype), torch.empty_like(first)
+        arguments = (x, dt, A, B, own, decay, kept, since, *_strides(x, B), *self.sizes)
+        kernel.carry[self.grid](*arguments, **self.constants, REVERSE=reverse, ADJOINT=adjoint, **CARRY)
         grid = (b * h, -(-p * n // 1024))
-        kernel.pass_on[grid](
-            own, decay, first, entry, h, self.runs, p * n, WIDE=1024, BACK=reverse != adjoint
-        )
-        return entry
+        arguments = (own, decay, first, entry, last, h, self.runs, p * n)
+        kernel.pass_on[grid](*arguments, WIDE=1024, BACK=reverse != adjoint)
+        return entry, last
 
 
 @_forward.register_fake
@@ -161,9 +174,14 @@ def _(dy, dlast, x, dt, A, B, C, D, states, reverse, chunk):
 def _setup(ctx, inputs, output) -> None:
     x, dt, A, B, C, D, _, ctx.reverse, ctx.chunk, _ = inputs
     ctx.save_for_backward(x, dt, A, B, C, D, output[2])
+    ctx.set_materialize_grads(False)  # or zeros as large as all the states are written
 
 
 def _gradients(ctx, dy, dlast, _):
+    x, _, _, B, *_ = ctx.saved_tensors
+    dy = torch.zeros_like(x) if dy is None else dy
+    if dlast is None:
+        dlast = x.new_zeros(x.shape[0], *x.shape[2:], B.shape[3], dtype=torch.float32)
     return *_backward(dy, dlast, *ctx.saved_tensors, ctx.reverse, ctx.chunk), None, None, None
 
 

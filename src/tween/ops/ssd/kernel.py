@@ -1,11 +1,13 @@
-"""SSD in Triton: one program walks a run of chunks of one head with the state in registers.
+"""SSD in Triton. Where chunks wait for one another, one program walks a run of chunks of one head with the state in
+registers; where they do not, in `backward`, every chunk is a program of its own.
 
 `carry` and `pass_on` give the state each run starts from (where a sequence is cut into runs to fill the GPU),
-`forward` the values, `backward` every gradient from the states `forward` kept. Every offset is 64-bit; tensors are
-contiguous, but that x, B and C may be columns of wider rows, which one convolution left side by side.
+`forward` the values and the state before each chunk. The way back is `carry` and `pass_on` against the scan, then
+`backward`. Every offset is 64-bit; tensors are contiguous, but that x, B and C may be columns of wider rows, which one
+convolution left side by side.
 
 Letters: q tokens of a chunk, i and j tokens in it, s_i the log decay from the chunk's entry up to and with token i in
-the direction of the scan, S the state, G its gradient, `past[i, j]` true where token j is read no later than i.
+the direction of the scan, S the state, G its gradient.
 """
 
 import triton
@@ -56,43 +58,55 @@ def _store_state(ptr, value, row, P: tl.constexpr, N: tl.constexpr, BP: tl.const
 
 @triton.jit
 def _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q: tl.constexpr, REVERSE: tl.constexpr):
-    """dt, A, s, the chunk's total, the decay between any two tokens, and `past`. dt = 0 beyond the end: no effect."""
+    """dt, A, s and the chunk's total. dt = 0 beyond the end: no effect."""
     i = tl.arange(0, Q)
     at = dt_ptr + (batch * L + chunk * Q) * H + head + i * H
     dt = tl.load(at, mask=i < L - chunk * Q, other=0.0).to(tl.float32)
     A = tl.load(A_ptr + head).to(tl.float32)
-    past = (i[:, None] <= i[None, :]) if REVERSE else (i[:, None] >= i[None, :])
-    a = dt * A
-    s = tl.sum(tl.where(past, a[None, :], 0.0), 1)
-    between = tl.exp(tl.where(past, s[:, None] - s[None, :], float("-inf")))
-    return dt, A, s, tl.sum(a, 0), between, past
+    return dt, A, tl.cumsum(dt * A, 0, reverse=REVERSE), tl.sum(dt * A, 0)
 
 
 @triton.jit
-def _place(program, runs, H):
-    """(batch, head, run) of a program; 64-bit, and so is every offset made of them."""
+def _between(s, Q: tl.constexpr, REVERSE: tl.constexpr, BY_WRITER: tl.constexpr):
+    """q x q, the decay from the token written to the one that reads it, 0 where that is earlier. A row is a reader, or
+    BY_WRITER a writer."""
+    i = tl.arange(0, Q)
+    past = (i[:, None] <= i[None, :]) if REVERSE != BY_WRITER else (i[:, None] >= i[None, :])
+    steps = (s[None, :] - s[:, None]) if BY_WRITER else (s[:, None] - s[None, :])
+    return tl.exp(tl.where(past, steps, float("-inf")))
+
+
+@triton.jit
+def _place(program, inner, outer):
+    """(batch, outer, inner) number of a program, (batch, head, run) for one; 64-bit, and so is every offset made of
+    them."""
     program = program.to(tl.int64)
-    return program // (runs * H), (program // runs) % H, program % runs
+    return program // (inner * outer), (program // inner) % outer, program % inner
 
 
 @triton.jit
 def carry(
-    x_ptr, dt_ptr, A_ptr, B_ptr, own_ptr, decay_ptr, x_row, B_row, L, H, ratio, runs, per,
+    x_ptr, dt_ptr, A_ptr, B_ptr, own_ptr, decay_ptr, kept_ptr, since_ptr, x_row, B_row, L, H, ratio, runs, per,
     P: tl.constexpr, N: tl.constexpr, BP: tl.constexpr, BN: tl.constexpr, Q: tl.constexpr,
     REVERSE: tl.constexpr, ADJOINT: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """End state of each run from zero (`b runs h p n`) and its log decay (`b runs h`).
 
-    ADJOINT walks against the scan with x and B standing for dy and C: the gradient that reaches the run's entry.
+    ADJOINT walks against the scan with x and B standing for dy and C: the gradient that reaches the run's entry. It
+    keeps that behind each chunk (`b runs*per h p n`) and the log decay since the run's first (`b runs*per h`).
     """
     batch, head, run = _place(tl.program_id(0), runs, H)
     S = tl.zeros((BP, BN), tl.float32)
     decay = 0.0
     for k in range(per):
         chunk = run * per + ((per - 1 - k) if REVERSE != ADJOINT else k)
-        dt, _, s, total, _, _ = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
+        dt, _, s, total = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
         x = _load_tile(x_ptr, batch, head, chunk, L, x_row, P, Q, BP)
         B = _load_tile(B_ptr, batch, head // ratio, chunk, L, B_row, N, Q, BN)
+        if ADJOINT:
+            row = (batch * runs * per + chunk) * H + head
+            _store_state(kept_ptr, S, row, P, N, BP, BN)
+            tl.store(since_ptr + row, decay)
         weight = tl.exp(s) if ADJOINT else tl.exp(total - s) * dt
         S = tl.exp(total) * S + tl.dot(
             tl.trans((weight[:, None] * x).to(B.dtype)), B, input_precision=PRECISION
@@ -104,16 +118,19 @@ def carry(
 
 
 @triton.jit
-def pass_on(own_ptr, decay_ptr, first_ptr, entry_ptr, H, runs, size, WIDE: tl.constexpr, BACK: tl.constexpr):
-    """The state each run starts from (`b runs h size`), run after run, from `first` (`b h size`)."""
+def pass_on(
+    own_ptr, decay_ptr, first_ptr, entry_ptr, last_ptr, H, runs, size, WIDE: tl.constexpr, BACK: tl.constexpr
+):
+    """The state each run starts from (`b runs h size`) and the one behind them all, from `first` (`b h size`)."""
     program = tl.program_id(0).to(tl.int64)
     batch, head = program // H, program % H
     i = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     S = tl.load(first_ptr + program * size + i, mask=i < size, other=0.0)
     for k in range(runs):
         row = (batch * runs + ((runs - 1 - k) if BACK else k)) * H + head
-        tl.store(entry_ptr + row * size + i, S, mask=i < size)
+        tl.store(entry_ptr + row * size + i, S.to(entry_ptr.dtype.element_ty), mask=i < size)
         S = tl.exp(tl.load(decay_ptr + row)) * S + tl.load(own_ptr + row * size + i, mask=i < size, other=0.0)
+    tl.store(last_ptr + program * size + i, S, mask=i < size)
 
 
 @triton.jit
@@ -130,7 +147,7 @@ def forward(
     D = tl.load(D_ptr + head).to(tl.float32)
     for k in range(per):
         chunk = run * per + ((per - 1 - k) if REVERSE else k)
-        dt, _, s, total, between, _ = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
+        dt, _, s, total = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
         x = _load_tile(x_ptr, batch, head, chunk, L, x_row, P, Q, BP)
         B = _load_tile(B_ptr, batch, head // ratio, chunk, L, B_row, N, Q, BN)
         C = _load_tile(C_ptr, batch, head // ratio, chunk, L, C_row, N, Q, BN)
@@ -138,7 +155,8 @@ def forward(
         kept = S.to(x.dtype)
         if KEEP:
             _store_state(states_ptr, kept, (batch * runs * per + chunk) * H + head, P, N, BP, BN)
-        M = tl.dot(C, tl.trans(B), input_precision=PRECISION) * between * dt[None, :]
+        M = tl.dot(C, tl.trans(B), input_precision=PRECISION) * dt[None, :]
+        M *= _between(s, Q, REVERSE, False)
         y = tl.dot(M.to(x.dtype), x, input_precision=PRECISION)
         y += tl.exp(s)[:, None] * tl.dot(C, tl.trans(kept), input_precision=PRECISION)
         _store_tile(y_ptr, y + D * x, batch, head, chunk, L, H * P, P, Q, BP)
@@ -149,64 +167,65 @@ def forward(
 
 @triton.jit
 def backward(
-    x_ptr, dt_ptr, A_ptr, B_ptr, C_ptr, D_ptr, dy_ptr, states_ptr, entry_ptr,
-    dx_ptr, ddt_ptr, dB_ptr, dC_ptr, dA_ptr, dD_ptr, exit_ptr, x_row, B_row, C_row, L, H, ratio, runs, per,
+    x_ptr, dt_ptr, A_ptr, B_ptr, C_ptr, D_ptr, dy_ptr, states_ptr, kept_ptr, since_ptr, entry_ptr,
+    dx_ptr, ddt_ptr, dB_ptr, dC_ptr, dA_ptr, dD_ptr, x_row, B_row, C_row, L, H, ratio, runs, per,
     P: tl.constexpr, N: tl.constexpr, BP: tl.constexpr, BN: tl.constexpr, Q: tl.constexpr,
     REVERSE: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Every gradient; walks against the scan with G, the gradient of the state behind the chunk, in registers.
+    """Every gradient of one chunk, from the state S before it and G, the gradient of the state behind it.
 
-    dB and dC are per head (`b l h n`), dA and dD per run (`b runs h`); `entry` and `exit` are G at the run's ends.
+    G is what `carry` kept, from within the run, and what is left of the gradient at the run's `entry`. dB and dC are
+    per head (`b l h n`), dA and dD per chunk (`b runs*per h`). Registers are what is short: each gradient is finished
+    and stored before the next, and dy and C are loaded again rather than held.
     """
-    batch, head, run = _place(tl.program_id(0), runs, H)
-    row = (batch * runs + run) * H + head
-    G = _load_state(entry_ptr, row, P, N, BP, BN)
+    batch, chunk, head = _place(tl.program_id(0), H, runs * per)
+    row = (batch * runs * per + chunk) * H + head
+    dt, A, s, total = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
+    S = _load_state(states_ptr, row, P, N, BP, BN)
+    G = _load_state(entry_ptr, (batch * runs + chunk // per) * H + head, P, N, BP, BN)
+    G = _load_state(kept_ptr, row, P, N, BP, BN) + tl.exp(tl.load(since_ptr + row)) * G
+    across = tl.exp(total) * tl.sum(G * S)
+    G = G.to(S.dtype)
+    x = _load_tile(x_ptr, batch, head, chunk, L, x_row, P, Q, BP)
+    dy = _load_tile(dy_ptr, batch, head, chunk, L, H * P, P, Q, BP)
+    B = _load_tile(B_ptr, batch, head // ratio, chunk, L, B_row, N, Q, BN)
+    C = _load_tile(C_ptr, batch, head // ratio, chunk, L, C_row, N, Q, BN)
+
+    # within the chunk: W[j, i] is what token i reads of token j, K the gradient of B C^T
+    between = _between(s, Q, REVERSE, True)
+    K = tl.dot(x, tl.trans(dy), input_precision=PRECISION)
+    M = tl.dot(B, tl.trans(C), input_precision=PRECISION) * between
+    W = K * M
+    written = tl.sum(W, 1)
+    reads = tl.sum(W * dt[:, None], 0)
+    i = tl.arange(0, Q)
+    tl.store(dD_ptr + row, tl.sum(tl.where(i[:, None] == i[None, :], K, 0.0)))
+    K = (K * between * dt[:, None]).to(x.dtype)
+    M = M.to(x.dtype)
+
+    # with what passes through the states at its two ends
+    into = tl.exp(total - s)
+    dB = (into * dt)[:, None] * tl.dot(x, G, input_precision=PRECISION)
+    dB += tl.dot(K, C, input_precision=PRECISION)
+    _store_tile(dB_ptr, dB, batch, head, chunk, L, H * N, N, Q, BN)
+
+    dy = _load_tile(dy_ptr, batch, head, chunk, L, H * P, P, Q, BP)
+    u = into[:, None] * tl.dot(B, tl.trans(G), input_precision=PRECISION)
+    leaves = tl.sum(x * u, 1)
+    u += tl.dot(M, dy, input_precision=PRECISION)
     D = tl.load(D_ptr + head).to(tl.float32)
-    dA = 0.0
-    dD = 0.0
-    for k in range(per):
-        chunk = run * per + (k if REVERSE else (per - 1 - k))
-        dt, A, s, total, between, past = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
-        x = _load_tile(x_ptr, batch, head, chunk, L, x_row, P, Q, BP)
-        dy = _load_tile(dy_ptr, batch, head, chunk, L, H * P, P, Q, BP)
-        B = _load_tile(B_ptr, batch, head // ratio, chunk, L, B_row, N, Q, BN)
-        C = _load_tile(C_ptr, batch, head // ratio, chunk, L, C_row, N, Q, BN)
-        S = _load_state(states_ptr, (batch * runs * per + chunk) * H + head, P, N, BP, BN)
+    _store_tile(dx_ptr, dt[:, None] * u + D * dy, batch, head, chunk, L, H * P, P, Q, BP)
 
-        # through the states at the chunk's two ends; a log decay is felt by every pair of tokens on its two sides
-        dC = tl.exp(s)[:, None] * tl.dot(dy, S, input_precision=PRECISION)
-        arrives = tl.sum(C * dC, 1)
-        across = tl.exp(total) * tl.sum(G * S)
-        g = G.to(x.dtype)
-        into = tl.exp(total - s)
-        dB = (into * dt)[:, None] * tl.dot(x, g, input_precision=PRECISION)
-        leaves = tl.sum(B * dB, 1)
-        across += tl.sum(leaves, 0)
-        weighted = (tl.exp(s)[:, None] * dy).to(x.dtype)
-        G = tl.exp(total) * G + tl.dot(tl.trans(weighted), C, input_precision=PRECISION)
-        u = into[:, None] * tl.dot(B, tl.trans(g), input_precision=PRECISION)
+    C = _load_tile(C_ptr, batch, head // ratio, chunk, L, C_row, N, Q, BN)
+    dC = tl.exp(s)[:, None] * tl.dot(dy, S, input_precision=PRECISION)
+    reads += tl.sum(C * dC, 1)
+    dC += tl.dot(tl.trans(K), B, input_precision=PRECISION)
+    _store_tile(dC_ptr, dC, batch, head, chunk, L, H * N, N, Q, BN)
 
-        # within the chunk; K is the gradient of C B^T
-        M = tl.dot(C, tl.trans(B), input_precision=PRECISION) * between
-        u += tl.dot(tl.trans(M.to(x.dtype)), dy, input_precision=PRECISION)
-        _store_tile(dx_ptr, dt[:, None] * u + D * dy, batch, head, chunk, L, H * P, P, Q, BP)
-        direct = tl.sum(x * u, 1)
-        K = tl.dot(dy, tl.trans(x), input_precision=PRECISION) * dt[None, :]
-        W = M * K
-        arrives += tl.sum(W, 1)
-        leaves += tl.sum(W, 0)
-        K = (K * between).to(x.dtype)
-        dC += tl.dot(K, B, input_precision=PRECISION)
-        _store_tile(dC_ptr, dC, batch, head, chunk, L, H * N, N, Q, BN)
-        dB += tl.dot(tl.trans(K), C, input_precision=PRECISION)
-        _store_tile(dB_ptr, dB, batch, head, chunk, L, H * N, N, Q, BN)
-
-        da = tl.sum(tl.where(past, (arrives - leaves)[:, None], 0.0), 0) + across
-        i = tl.arange(0, Q)
-        at = ddt_ptr + (batch * L + chunk * Q) * H + head + i * H
-        tl.store(at, direct + A * da, mask=i < L - chunk * Q)
-        dA += tl.sum(da * dt, 0)
-        dD += tl.sum(tl.sum(x.to(tl.float32) * dy, 1), 0)
-    tl.store(dA_ptr + row, dA)
-    tl.store(dD_ptr + row, dD)
-    _store_state(exit_ptr, G, row, P, N, BP, BN)
+    # a log decay is felt by every pair of a token before it and one behind it
+    written += leaves
+    across += tl.sum(dt * leaves)
+    da = tl.cumsum(reads - dt * written, 0, reverse=not REVERSE) + across
+    at = ddt_ptr + (batch * L + chunk * Q) * H + head + i * H
+    tl.store(at, written + A * da, mask=i < L - chunk * Q)
+    tl.store(dA_ptr + row, tl.sum(da * dt))
