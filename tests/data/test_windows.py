@@ -10,7 +10,7 @@ from tween.core import TweenError
 from tween.data import windows as w
 from tween.data.clips import Windows
 from tween.data.store import FrameStore
-from tween.data.windows_made import clip_windows, draw_window, joined, layer_windows
+from tween.data.windows_made import clip_windows, draw_window, joined, layer_windows, require
 from tween.metrics import psnr
 from tween.ops.warp import backward_warp
 
@@ -165,7 +165,8 @@ def test_drawn_windows_stay_in_their_shot(n, seed):
 
 def test_a_shot_that_is_too_short():
     with pytest.raises(TweenError, match="windows of 4 frames need shots of 7"):
-        draw_window(shots(count=5), 4, 1, rng())
+        require(shots(count=5), 4)
+    require(shots(count=7), 4)
 
 
 def test_real_windows(store):

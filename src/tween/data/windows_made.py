@@ -23,19 +23,31 @@ def joined(parts: Sequence[Window]) -> Window:
     return Window(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Window)})
 
 
+def eligible(windows: Windows, n: int) -> tuple[Tensor, Tensor]:
+    """Greatest spacing of a window of `n` frames in each shot, and the weight it is drawn with; 0 if it is too short."""
+    longest = torch.minimum(windows.reach, (windows.count - 1) // (n - 1))
+    return longest, windows.weight * (longest >= LEAST)
+
+
+def require(windows: Windows, n: int) -> None:
+    """That some shot holds a window of `n` frames; asked once, since every batch would have to wait for the answer.
+
+    Raises:
+        TweenError: if none does.
+    """
+    if not bool((eligible(windows, n)[1] > 0).any()):
+        raise TweenError(
+            f"windows of {n} frames need shots of {LEAST * (n - 1) + 1} frames, but there are none"
+        )
+
+
 def draw_window(windows: Windows, n: int, count: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
     """Frame indices `count n+1` (the last is the true one) and its t `count`: any spacing that the shot's motion
     allows, any frame between, the middle of a gap half of the time, backwards half of the time.
 
-    Raises:
-        TweenError: if no shot is long enough.
+    Some shot must be long enough; see `require`.
     """
-    longest = torch.minimum(windows.reach, (windows.count - 1) // (n - 1))
-    weight = windows.weight * (longest >= LEAST)
-    if not bool((weight > 0).any()):
-        raise TweenError(
-            f"windows of {n} frames need shots of {LEAST * (n - 1) + 1} frames, but there are none"
-        )
+    longest, weight = eligible(windows, n)
     shot = torch.multinomial(weight, count, replacement=True, generator=g)
     spacing = LEAST + (uniform(count, 0, 1, g) * (longest[shot] - LEAST + 1)).long()
     gap = (uniform(count, 0, 1, g) * (n - 1)).long()

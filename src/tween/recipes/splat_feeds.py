@@ -17,7 +17,7 @@ from tween.data.clips import Windows
 from tween.data.layers import render
 from tween.data.store import FrameStore, sample
 from tween.data.windows import Cuts, Pairing, Window, batches, septuplet_windows, vimeo_windows, x4k_windows
-from tween.data.windows_made import clip_windows, joined, layer_windows
+from tween.data.windows_made import clip_windows, joined, layer_windows, require
 from tween.models.splat.net import interval
 from tween.recipes.feeds import vimeo_kind
 from tween.recipes.interp import load
@@ -154,9 +154,11 @@ def clips(
     ) -> Batch:
         frames, windows = store(device)
         choose = partial(stage, length=length, count=len(order), growing=growing, seed=seed)
-        made = round(batch_size * synthetic)
+        made, shown = round(batch_size * synthetic), split(windows, hold_out)[0]
+        for n in order if made < batch_size else ():
+            require(shown, n)
         return partial(
-            _batch, store=frames, windows=split(windows, hold_out)[0], order=order, choose=choose,
+            _batch, store=frames, windows=shown, order=order, choose=choose,
             counts=(batch_size - made, made), size=size, seed=seed,
         )  # fmt: skip
 

@@ -4,12 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models.splat.toy import clip, net, times
 from tween.core import TweenError
 from tween.metrics import psnr
 from tween.models.splat.net import interval, merged, within
-from tween.ops.raster import Gaussians, pinhole, render
+from tween.ops.raster import Gaussians, pinhole, project, render
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5])
@@ -114,6 +115,31 @@ def test_the_picture_tells_depth_what_hides_what():
     shown = made.at(scene, cloud._replace(disparity=depth), t).rendered
     (grad,) = torch.autograd.grad(shown.square().sum(), depth)
     assert grad.abs().mean((0, 2, 3, 4)).min() > 1e-4
+
+
+class Sent(TorchDispatchMode):
+    """Notes what would stop a GPU: numbers that are sent to it, or read from it."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if op.overloadpacket in (torch.ops.aten.lift_fresh, torch.ops.aten._local_scalar_dense):
+            self.seen.append(op)
+        return op(*args, **(kwargs or {}))
+
+
+def test_the_device_is_not_waited_for():
+    made, frames, t = net(), clip(1, 3), 2 * times(1, 3)
+    with Sent() as sent:
+        cloud = made.clouds(made.scene(frames, t), torch.zeros(1, dtype=torch.long))
+        seen = project(made.gaussians(cloud, torch.full((1,), 0.4))[0], pinhole(32, 64))
+    assert seen.xy.shape == (1, 2 * 32 * 64, 2)
+    assert sent.seen == []
+    with Sent() as sent:
+        torch.tensor([1.0]).item()
+    assert len(sent.seen) == 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tween.models.splat.config import SplatConfig
 from tween.models.splat.filler import positions
-from tween.ops.raster import Gaussians, pinhole, render
+from tween.ops.raster import Gaussians, pair, pinhole, render
 from tween.ops.warp import pixel_grid
 
 
@@ -46,7 +46,7 @@ class IndexLerp:
         """One Gaussian a pixel of `b 3 h w`, at depth 1, seen."""
         (b, _, h, w), c = colour.shape, self.config
         eye = pinhole(h, w)
-        place = (pixel_grid(h, w, colour.device) + 0.5).flatten(2).mT - colour.new_tensor((eye.cx, eye.cy))
+        place = (pixel_grid(h, w, colour.device) + 0.5).flatten(2).mT - pair(eye.cx, eye.cy, colour)
         one = colour.new_ones(b, h * w, 1)
         seen = render(
             Gaussians(

@@ -108,12 +108,13 @@ class Encoder(nn.Module):
         return Features(*(x.unflatten(0, (-1, n)) for x in (quarter, eighth)), x16)
 
 
-WAVES = (0.5, 1.0, 2.0)  # radians a gap
+WAVES = range(-1, 2)  # log2 of quarter turns a gap
 
 
 def waves(times: Tensor) -> Tensor:
     """`...` -> `... 6`: sines and cosines of the times about their middle."""
-    angle = (times - times.mean(-1, keepdim=True))[..., None] * times.new_tensor(WAVES) * (math.pi / 2)
+    octaves = torch.arange(WAVES.start, WAVES.stop, device=times.device, dtype=times.dtype).exp2()
+    angle = (times - times.mean(-1, keepdim=True))[..., None] * octaves * (math.pi / 2)
     return torch.cat((angle.sin(), angle.cos()), -1)
 
 

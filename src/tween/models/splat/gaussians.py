@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tween.models.splat.config import SplatConfig
 from tween.models.splat.encoder import conv
 from tween.models.splat.motion import Path, convex
-from tween.ops.raster import Gaussians, pinhole
+from tween.ops.raster import Gaussians, pair, pinhole
 from tween.ops.warp import pixel_grid
 
 CHANNELS = {"colour": 3, "size": 2, "quat": 4, "spin": 3, "opacity": 1, "lifetime": 1}
@@ -85,7 +85,7 @@ class GaussianHead(nn.Module):
         parts = out.float().unflatten(0, (-1, m)).split(list(CHANNELS.values()), 2)
         raw = dict(zip(CHANNELS, parts, strict=True))
         low, high = c.pixels
-        start = torch.tensor((1.0, 0, 0, 0), device=out.device).view(4, 1, 1)
+        w, xyz = raw["quat"].split((1, 3), 2)
         return Cloud(
             times=times,
             path=Path(velocity, acceleration),
@@ -93,7 +93,7 @@ class GaussianHead(nn.Module):
             climb=0.1 * depth[:, :, 1:],
             colour=torch.sigmoid(torch.logit(frames.float(), 1e-3) + raw["colour"]),
             size=low + (high - low) * torch.sigmoid(raw["size"] + logit((c.sigma - low) / (high - low))),
-            quat=F.normalize(raw["quat"] + start, dim=2),
+            quat=F.normalize(torch.cat((w + 1, xyz), 2), dim=2),
             spin=0.1 * raw["spin"],
             opacity=torch.sigmoid(raw["opacity"] + logit(c.opacity)),
             lifetime=c.lifetime * torch.exp(raw["lifetime"].clamp(-2, 2)),
@@ -167,7 +167,7 @@ def lifted(cloud: Cloud, moved: Moved, colour: Tensor) -> Gaussians:
     h, w = cloud.colour.shape[-2:]
     eye = pinhole(h, w)
     z = moved.depth.clamp(-3, 3).exp()
-    centre = torch.tensor((eye.cx, eye.cy), device=z.device).view(2, 1, 1)
+    centre = pair(eye.cx, eye.cy, z).view(2, 1, 1)
     means = torch.cat(((moved.place - centre) * z / eye.fx, z), 2)
     size = cloud.size * z / eye.fx
     scales = torch.cat((size, size.mean(2, keepdim=True)), 2)

@@ -15,7 +15,7 @@ from tween.models.splat.gaussians import Cloud, GaussianHead, Moved, Residual, l
 from tween.models.splat.motion import Path, Trajectory, paths
 from tween.models.splat.pairs import PairMotion, Pairs
 from tween.models.splat.refine import Refine
-from tween.ops.raster import Camera, Gaussians, Rendered, moved, pinhole, render
+from tween.ops.raster import Camera, Gaussians, Rendered, moved, pair, pinhole, render
 from tween.ops.warp import backward_warp, pixel_grid
 
 EMPTY = 1e-3  # coverage below which a rendered colour is not scaled up further
@@ -209,4 +209,4 @@ def origins(cloud: Cloud) -> Tensor:
 def projected(seen: Gaussians, eye: Camera) -> Tensor:
     """Where the camera sees the centres, `b n 2` px."""
     z = seen.means[..., 2:].clamp_min(1e-3)
-    return seen.means[..., :2] * eye.fx / z + z.new_tensor((eye.cx, eye.cy))
+    return seen.means[..., :2] * eye.fx / z + pair(eye.cx, eye.cy, z)

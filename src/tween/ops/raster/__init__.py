@@ -12,14 +12,25 @@ from tween.core import TweenError
 from tween.ops.raster.fused import TRITON, composite_fused
 from tween.ops.raster.projection import Projected, project
 from tween.ops.raster.reference import composite_reference
-from tween.ops.raster.scene import Camera, Gaussians, Rendered, merge, moved, pinhole
+from tween.ops.raster.scene import Camera, Gaussians, Rendered, merge, moved, pair, pinhole
 from tween.ops.raster.tiles import composite
 from tween.ops.raster.with_gsplat import composite_gsplat
 
 Backend = Literal["auto", "torch", "triton", "gsplat", "reference"]
 TILE = {"cpu": 4, "cuda": 8}  # side of a tile: the smaller, the fewer pixels a small Gaussian is tried on
 
-__all__ = ["Camera", "Gaussians", "Projected", "Rendered", "merge", "moved", "pinhole", "project", "render"]
+__all__ = [
+    "Camera",
+    "Gaussians",
+    "Projected",
+    "Rendered",
+    "merge",
+    "moved",
+    "pair",
+    "pinhole",
+    "project",
+    "render",
+]
 
 
 def render(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tween.ops.raster.projection import Projected
-from tween.ops.raster.scene import Camera
+from tween.ops.raster.scene import Camera, pair
 
 
 class Lists(NamedTuple):
@@ -40,7 +40,7 @@ def intersect(seen: Projected, camera: Camera, side: int) -> Lists:
     order = (order + torch.arange(b, device=order.device)[:, None] * n).flatten()
 
     xy, extent = seen.xy.flatten(0, 1)[order], seen.extent.flatten(0, 1)[order]
-    last = xy.new_tensor((camera.width, camera.height)) - 1
+    last = pair(camera.width - 1, camera.height - 1, xy)
     low = (xy - extent - 0.5).ceil().clamp_min(0)  # the first and last pixels whose middles lie in the box
     high = torch.minimum((xy + extent - 0.5).floor(), last)
     reached = visible.flatten()[order] & (low <= high).all(-1)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tween.ops.raster.scene import Camera, Gaussians
+from tween.ops.raster.scene import Camera, Gaussians, pair
 
 NEAR = 0.01  # what is nearer is not seen
 LEAST = 1 / 255  # an alpha must be above it
@@ -51,9 +51,9 @@ def project(
     """
     g = gaussians
     front = g.means.isfinite().all(-1) & (g.means[..., 2] > NEAR)
-    means = torch.where(front[..., None], g.means, g.means.new_tensor((0.0, 0.0, 1.0)))
+    means = torch.where(front[..., None], g.means, 1.0)
     slope, z = means[..., :2] / means[..., 2:], means[..., 2]
-    focal, centre = slope.new_tensor((camera.fx, camera.fy)), slope.new_tensor((camera.cx, camera.cy))
+    focal, centre = pair(camera.fx, camera.fy, slope), pair(camera.cx, camera.cy, slope)
     u, v = _axes(g.quats, g.scales, slope, z, camera)
 
     xx, xy, yy = (u * u).sum(-1), (u * v).sum(-1), (v * v).sum(-1)
@@ -68,7 +68,7 @@ def project(
     with torch.no_grad():
         reach = (2 * (opacity / LEAST).log()).clamp_min(0).sqrt() * (1 + 1e-4)
         extent = reach[..., None] * torch.stack((xx, yy), -1).sqrt()
-        size = xy.new_tensor((camera.width, camera.height))
+        size = pair(camera.width, camera.height, xy)
         inside = ((xy + extent > 0) & (xy - extent < size)).all(-1)
         seen = front & inside & (opacity >= LEAST) & conic.isfinite().all(-1)
         extent = torch.where(seen[..., None], extent, 0.0)

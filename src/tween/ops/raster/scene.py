@@ -93,6 +93,11 @@ def moved(gaussians: Gaussians, quat: Tensor, shift: Tensor) -> Gaussians:
     return replace(g, means=means + shift.expand(len(means), 3)[:, None], quats=quats)
 
 
+def pair(x: float, y: float, like: Tensor) -> Tensor:
+    """`2`: two numbers, made where `like` is; to send them there would wait for all that the device has yet to do."""
+    return torch.linspace(x, y, 2, device=like.device, dtype=like.dtype)
+
+
 class Rendered(NamedTuple):
     """Pictures of a batch of clouds.
 
