@@ -1,7 +1,11 @@
-"""Time of the ops on this device: `python -m bench.ops`. Their tests run first; a red gate times nothing."""
+"""Time of the ops on this device: `python -m bench.ops`. Their tests run first; a red gate times nothing.
+
+`--tune` instead tries settings of the SSD's kernels for a minute on a GPU (bench/ops_tune.py), without the tests.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -15,12 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench import common
+from bench import common, ops_tune
 from tween.evaluate.timing import interleaved
 from tween.ops.attention import window_attention
 from tween.ops.scan2d import flip_scan2d, scan2d
 from tween.ops.selective_scan import selective_scan
-from tween.ops.ssd import TRITON, fused, ssd
+from tween.ops.ssd import TRITON, ssd
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPE = torch.bfloat16 if DEVICE == "cuda" else torch.float32
@@ -30,7 +34,6 @@ SHAPES = (
     if DEVICE == "cuda"
     else [(4, 512, 128), (1, 7200, 128)]
 )
-TUNED = [(32, 4, 4), (32, 4, 8), (64, 4, 4), (64, 4, 8), (64, 8, 8)]  # chunk, warps forward, warps backward
 
 Case = tuple[str, Callable[..., Tensor], list[Tensor]]
 
@@ -54,12 +57,7 @@ def scans(b: int, length: int, d: int) -> Iterator[Case]:
     if DEVICE == "cuda" and length <= 512:  # the loop over chunks is unrolled
         yield "ssd torch compiled", torch.compile(lambda *a: ssd(*a, impl="torch")), two
     if DEVICE == "cuda" and TRITON:
-        for chunk, forward, backward in TUNED:
-            yield (
-                f"ssd triton chunk {chunk}, warps {forward} and {backward}",
-                tuned(chunk, forward, backward),
-                two,
-            )
+        yield "ssd triton", lambda *a: ssd(*a, impl="triton"), two
     one = [random(b, length, d), positive(b, length, d), random(d, 16, dtype=torch.float32)]
     one += [random(b, length, 16), random(b, length, 16)]
     with torch.no_grad():
@@ -68,14 +66,6 @@ def scans(b: int, length: int, d: int) -> Iterator[Case]:
         yield "selective_scan torch", lambda *a: selective_scan(*a, impl="torch"), one
     if DEVICE == "cuda" and TRITON:
         yield "selective_scan triton", selective_scan, one
-
-
-def tuned(chunk: int, forward: int, backward: int) -> Callable[..., Tensor]:
-    def run(*tensors: Tensor) -> Tensor:
-        fused.FORWARD["num_warps"], fused.BACKWARD["num_warps"] = forward, backward
-        return ssd(*tensors, chunk=chunk, impl="triton")
-
-    return run
 
 
 def planes() -> Iterator[Case]:
@@ -128,6 +118,12 @@ def gate() -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.ops", description=__doc__.partition("\n")[0])
+    parser.add_argument("--tune", action="store_true", help="try settings of the SSD's kernels on a GPU")
+    if parser.parse_args().tune:
+        if DEVICE != "cuda" or not TRITON:
+            sys.exit("--tune needs a GPU and Triton; this machine has not both")
+        return ops_tune.tune()
     gate()
     runs = 30 if DEVICE == "cuda" else 7
     rows = [row for shape in SHAPES for row in measure(shape, scans(*shape), runs)]
