@@ -1,9 +1,10 @@
 """`tween splat` and `tween interpolate --frames`: from a video and a small network to files, and every mistake."""
 
+import math
+import struct
 from fractions import Fraction
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,9 +12,11 @@ from torch import nn
 from tests.infer import videos
 from tests.models.splat.toy import net
 from tween.cli.main import main
+from tween.core import TweenError
 from tween.engine import checkpoint
 from tween.engine.log import plain
-from tween.models.splat.ply import read_ply
+from tween.models.splat.ply import read_ply, write_ply
+from tween.ops.raster import Gaussians
 from tween.video.read import open_reader
 
 
@@ -140,23 +143,69 @@ def test_other_models_see_what_they_see(source, tmp_path, capsys):
     assert "this model sees 2 frames" in capsys.readouterr().err
 
 
-def test_a_ply_read_again_is_what_was_written(tmp_path):
-    from tween.models.splat.ply import write_ply
-    from tween.ops.raster import Gaussians
-
+@pytest.fixture
+def cloud():
     g = torch.Generator().manual_seed(0)
-    cloud = Gaussians(
+    return Gaussians(
         means=torch.randn(1, 50, 3, generator=g),
         quats=torch.nn.functional.normalize(torch.randn(1, 50, 4, generator=g), dim=-1),
         scales=torch.rand(1, 50, 3, generator=g) + 0.01,
         opacity=torch.linspace(0, 0.999, 50)[None],
         colour=torch.rand(1, 50, 7, generator=g),
     )
+
+
+def test_a_ply_read_again_is_what_was_written(cloud, tmp_path):
     path = tmp_path / "a.ply"
     assert write_ply(path, cloud) == 49  # one cannot be seen
     found = read_ply(path)
     for name in ("means", "quats", "scales", "opacity"):
         torch.testing.assert_close(getattr(found, name), getattr(cloud, name)[:, 1:], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.colour, cloud.colour[:, 1:, :3], atol=1e-5, rtol=1e-4)
-    count = np.frombuffer(path.read_bytes().partition(b"end_header\n")[2], "<f4").size
-    assert count == 49 * 17
+
+
+LAYOUT = [
+    *("x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity"),
+    *("scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"),
+]
+"""Of `point_cloud.ply` of 3DGS (its `GaussianModel.save_ply`) at degree 0, where there is no f_rest."""
+
+
+def test_a_ply_is_in_the_layout_of_3dgs(cloud, tmp_path):
+    """Taken apart byte by byte, and brought to life as 3DGS does: sigmoid, exp, colour = C0 f_dc + 1/2."""
+    write_ply(tmp_path / "a.ply", cloud)
+    data = (tmp_path / "a.ply").read_bytes()
+    head, body = data.split(b"end_header\n", 1)
+    assert head.decode("ascii").splitlines() == [
+        "ply", "format binary_little_endian 1.0", "element vertex 49", *(f"property float {name}" for name in LAYOUT)
+    ]  # fmt: skip
+    rows = list(struct.iter_unpack("<17f", body))
+    assert len(rows) == 49
+    for i in (0, 30, 48):
+        row, j = dict(zip(LAYOUT, rows[i], strict=True)), i + 1
+        assert [row[k] for k in "xyz"] == pytest.approx(cloud.means[0, j].tolist())
+        assert [row[k] for k in ("nx", "ny", "nz")] == [0, 0, 0]
+        colour = [0.5 + row[f"f_dc_{k}"] / (2 * math.sqrt(math.pi)) for k in range(3)]
+        assert colour == pytest.approx(cloud.colour[0, j, :3].tolist(), abs=1e-5)
+        assert 1 / (1 + math.exp(-row["opacity"])) == pytest.approx(cloud.opacity[0, j].item(), abs=1e-5)
+        assert [math.exp(row[f"scale_{k}"]) for k in range(3)] == pytest.approx(
+            cloud.scales[0, j].tolist(), rel=1e-5
+        )
+        assert [row[f"rot_{k}"] for k in range(4)] == pytest.approx(cloud.quats[0, j].tolist())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"float x", b"double x"),
+        (b"binary_little", b"binary_big"),
+        (b"rot_3", b"rot_9"),
+        (b"vertex 49", b"vertex 50"),
+    ],
+)
+def test_another_layout_is_not_misread(cloud, tmp_path, old, new):
+    path = tmp_path / "a.ply"
+    write_ply(path, cloud)
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(TweenError, match=r"should be a binary \.ply of Gaussians"):
+        read_ply(path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -244,11 +244,20 @@ def _batch(
     cuts = []
     for place in range(index * batch_size, (index + 1) * batch_size):
         epoch, number = divmod(place, len(source))
-        order = np.random.default_rng((seed, epoch)).permutation(len(source))
         state = int(np.random.SeedSequence((seed, place)).generate_state(1)[0])
-        cuts.append(source.draw(int(order[number]), size, torch.Generator().manual_seed(state)))
+        cuts.append(
+            source.draw(
+                int(shuffled(len(source), seed, epoch)[number]), size, torch.Generator().manual_seed(state)
+            )
+        )
     frames, truth = (torch.stack(part) for part in zip(*(cut[:2] for cut in cuts), strict=True))
     return frames, truth, torch.tensor([cut.t for cut in cuts], dtype=torch.float32)
+
+
+@lru_cache(4)
+def shuffled(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The samples of an epoch, each once. Kept: samples of one batch are of one epoch, and so are those of the next."""
+    return np.random.default_rng((seed, epoch)).permutation(count)
 
 
 def as_window(frames: Tensor, truth: Tensor, t: Tensor) -> Window:

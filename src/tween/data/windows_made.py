@@ -24,7 +24,7 @@ def joined(parts: Sequence[Window]) -> Window:
 
 
 def eligible(windows: Windows, n: int) -> tuple[Tensor, Tensor]:
-    """Greatest spacing of a window of `n` frames in each shot, and the weight it is drawn with; 0 if it is too short."""
+    """Greatest spacing of a window of `n` frames in each shot, and its weight; 0 if it is too short."""
     longest = torch.minimum(windows.reach, (windows.count - 1) // (n - 1))
     return longest, windows.weight * (longest >= LEAST)
 

@@ -41,6 +41,15 @@ def test_the_flow_of_a_gaussian_leads_to_where_it_was():
     torch.testing.assert_close(origin, torch.stack((x, y), -1).reshape(-1, 2) + 0.5, atol=1e-3, rtol=0)
 
 
+def test_what_was_padded_is_no_part_of_the_scene():
+    held = instant(live=False, h=40, w=50)
+    cloud = held.gaussians()
+    assert held.cloud.colour.shape[-2:] == (64, 64)
+    assert cloud.means.shape == (1, 2 * 40 * 50, 3)
+    place = projected(cloud, pinhole(64, 64))[0].view(2, 40, 50, 2)
+    torch.testing.assert_close(place[0, 39, 49], torch.tensor([49.5, 39.5]), atol=0.01, rtol=0)
+
+
 def test_quaternions():
     vector = torch.tensor([0.3, -0.2, 0.5]).view(1, 1, 3, 1, 1)
     q = turn(vector)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tween.core import TweenError
 from tween.models.splat.gaussians import Cloud
-from tween.models.splat.net import Scene, SplatNet, interval
+from tween.models.splat.net import Scene, SplatNet
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,10 @@ class SplatFiller:
             clouds, made = dict(state.clouds), []
             for t in ask:
                 when = torch.full((len(known),), t, device=known.device)
-                left = interval(state.scene.times, when)
-                place = sum(x <= t for x in positions(times, times[1:-1]))
-                if place not in clouds:
-                    clouds[place] = self.net.clouds(state.scene, left)
-                made.append(self.net.at(state.scene, clouds[place], when).prediction.float().clamp(0, 1))
+                left = sum(x <= t for x in positions(times, times[1:-1]))
+                if left not in clouds:
+                    clouds[left] = self.net.clouds(state.scene, torch.full_like(when, left, dtype=torch.long))
+                made.append(self.net.at(state.scene, clouds[left], when).prediction.float().clamp(0, 1))
         return torch.stack(made, 1).to(known.dtype), Kept(times, state.scene, tuple(clouds.items()))
 
 

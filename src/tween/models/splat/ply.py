@@ -51,7 +51,14 @@ def read_ply(path: Path) -> Gaussians:
     lines = head.decode("ascii", "replace").split("\n")
     names = [line.split()[-1] for line in lines if line.startswith("property float ")]
     count = next((int(line.split()[-1]) for line in lines if line.startswith("element vertex ")), -1)
-    fits = "format binary_little_endian 1.0" in lines and set(FIELDS) - {"nx", "ny", "nz"} <= set(names)
+    others = [
+        line for line in lines if line.startswith("property ") and not line.startswith("property float ")
+    ]
+    fits = (
+        "format binary_little_endian 1.0" in lines
+        and not others
+        and set(FIELDS) - {"nx", "ny", "nz"} <= set(names)
+    )
     if not end or not fits or len(body) < 4 * count * len(names):
         raise TweenError(
             f"{path} should be a binary .ply of Gaussians as 3D Gaussian Splatting writes it, but is not"

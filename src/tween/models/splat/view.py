@@ -38,8 +38,11 @@ class Still:
 
     @torch.inference_mode()
     def gaussians(self) -> Gaussians:
-        """What is there at the instant, in the space of the camera."""
-        return self.net.gaussians(self.cloud, self.t)[0]
+        """What is there at the instant, in the space of the camera, without what the padding was lifted to."""
+        maps = self.cloud.colour[0, :, 0]  # m h w
+        inside = torch.zeros_like(maps, dtype=torch.bool)
+        inside[:, : self.size[0], : self.size[1]] = True
+        return self.net.gaussians(self.cloud, self.t)[0].map(lambda x: x[:, inside.flatten()])
 
     def cropped(self, x: Tensor) -> Tensor:
         """`1 c h w` as large as the frames: `c h w`."""
