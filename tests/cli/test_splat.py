@@ -5,14 +5,19 @@ import struct
 from fractions import Fraction
 from itertools import pairwise
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from tests.infer import videos
 from tests.models.splat.toy import net
+from tween.cli import splat as cli
 from tween.cli.main import main
-from tween.core import TweenError
+from tween.core import Frame, TweenError
 from tween.engine import checkpoint
 from tween.engine.log import plain
 from tween.models.splat.ply import read_ply, write_ply
@@ -100,10 +105,79 @@ def test_a_ply(source, trained, tmp_path):
     assert out.read_bytes().startswith(b"ply\nformat binary_little_endian 1.0\nelement vertex ")
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=4).filter(lambda x: sum(x) > 1), st.integers(1, 3))
+def test_every_frame_is_seen_among_its_own_scene(lengths, past):
+    """`past` up to and with it, as many or one fewer after it; fewer at the ends of its scene."""
+    scenes = [i for i, length in enumerate(lengths) for _ in range(length)]
+    frames = [Frame(time=Fraction(i, 25), rgb=torch.zeros(3, 1, 1)) for i in range(len(scenes))]
+    with pytest.MonkeyPatch.context() as patch:
+        starts = [False, *(a != b for a, b in pairwise(scenes))]
+        patch.setattr(cli, "cuts", lambda _: zip(frames, starts, strict=True))
+        found = [
+            ([int(25 * f.time) for f in near], int(25 * at.time))
+            for near, at in cli.windows(frames, past, past)
+        ]
+    assert [at for _, at in found] == list(range(len(scenes)))
+    for near, at in found:
+        assert len(near) >= 2
+        assert at in near
+        own = [i for i, scene in enumerate(scenes) if scene == scenes[at]]
+        if len(own) > 1:
+            whole = [i for i in own if at - past < i <= at + past]
+            assert near == (whole if len(whole) > 1 else own[-2:])
+
+
+@pytest.fixture(scope="module")
+def two_scenes(tmp_path_factory):
+    """A cut before frame 6 of 12."""
+    noise = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    pictures = [videos.picture(i) for i in range(6)] + [np.roll(noise, i, 1) for i in range(6)]
+    path = tmp_path_factory.mktemp("videos") / "cut.mp4"
+    return videos.write(path, [Fraction(i, 25) for i in range(12)], pictures=pictures)
+
+
+@pytest.mark.parametrize(
+    ("at", "past", "seen"),
+    [
+        ("0.1", 2, [1, 2, 3, 4]),
+        ("0.16", 2, [3, 4, 5]),
+        ("0.2", 2, [4, 5]),
+        ("0.2", 1, [4, 5]),
+        ("0.24", 2, [6, 7, 8]),
+        (None, 2, [4, 5]),  # the middle lies at the cut
+        ("0", 1, [0, 1]),
+    ],
+)
+def test_an_instant_is_seen_among_its_own_scene(two_scenes, at, past, seen):
+    _, near, instant = cli.window(two_scenes, None if at is None else Fraction(at), past, past)
+    assert [25 * f.time for f in near] == seen
+    assert instant == Fraction(at or "0.2")
+
+
+@pytest.mark.parametrize("at", ["0.21", "-1", "0.46"])
+def test_an_instant_between_scenes_or_outside(two_scenes, at):
+    with pytest.raises(TweenError, match="between two frames of one scene"):
+        cli.window(two_scenes, Fraction(at), 2, 2)
+
+
+@pytest.mark.parametrize("what", ["orbit", "depth", "ply"])
+def test_frames_of_different_size_are_one_line(trained, tmp_path, capsys, what):
+    for i, width in enumerate((64, 64, 80)):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), videos.picture(i, (48, width)))
+    out = tmp_path / ("x.ply" if what == "ply" else "x.mp4")
+    argv = ["splat", what, tmp_path, "-o", out, "--model", trained, "--device", "cpu"]
+    assert main(list(map(str, argv))) == 2
+    err = capsys.readouterr().err
+    assert "expected images of one size, 64x48, but" in err
+    assert err.count("\n") == 1
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["orbit", "SOURCE", "-o", "x.mp4", "--at", "9"], "--at should lie within the video"),
+        (["orbit", "SOURCE", "-o", "x.mp4", "--at", "9"], "--at should lie between two frames of one scene"),
         (["orbit", "SOURCE", "-o", "x.mp4", "--frames", "1"], "two frames or more"),
         (["orbit", "SOURCE", "-o", "x.mp4", "--model", "blend"], "none; train one first"),
         (["ply", "SOURCE", "-o", "x.mp4"], "change its suffix"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -16,6 +16,7 @@ from tyro.conf import Positional, arg
 from tween import api
 from tween.core import Frame, TweenError, exact
 from tween.video.read import open_reader
+from tween.video.scenes import cuts
 from tween.video.write import open_writer
 
 
@@ -74,47 +75,55 @@ def network(options: Options) -> Any:
 
 
 def window(path: Path, at: Fraction | None, past: int, future: int) -> tuple[Any, list[Frame], Fraction]:
-    """What the video says of itself, the frames around `at` (seconds after the first), and `at` as their times have it.
+    """What the video says of itself, the frames of one scene around `at` (seconds after the first), and `at` as their
+    times have it; where none is asked for, the middle of the video.
 
     Raises:
-        TweenError: if there is only one frame, they differ in size, or `at` lies outside.
+        TweenError: if there is only one frame, or `at` lies outside, or between two scenes.
     """
     with open_reader(path) as reader:
-        found, first, wanted = [], None, at
-        if wanted is None:
-            wanted = (reader.info.duration or Fraction(0)) / 2
-        for frame in reader:
+        wanted = (reader.info.duration or Fraction(0)) / 2 if at is None else at
+        found, first = [], None
+        for frame, scene in numbered(reader):
             first = frame.time if first is None else first
-            found.append(frame)
-            after = [f for f in found if f.time > first + wanted]
-            if len(after) >= future:
+            found.append((frame, scene))
+            if len(found) > 1 and sum(f.time > first + wanted for f, _ in found) >= future:
                 break
             found = found[-(past + future + 1) :]
         info = reader.info
     if len(found) < 2:
         raise TweenError(f"Gaussians need two frames or more, but {path} has one; give a video")
     instant = first + wanted
+    here = max(sum(f.time <= instant for f, _ in found) - 1, 0)
+    near = around(found, here, past)
     if at is None:
-        instant = min(instant, found[-1].time)
-    before = [f for f in found if f.time <= instant][-past:]
-    near = before + [f for f in found if f.time > instant][:future]
-    if not before or instant > near[-1].time or len(near) < 2:
+        instant = min(instant, near[-1].time)
+    if not near[0].time <= instant <= near[-1].time:
         raise TweenError(
-            f"--at should lie within the video, but {float(wanted):g} s is not between two frames; take an earlier time"
+            f"--at should lie between two frames of one scene, but {float(wanted):g} s does not; take another time"
         )
     return info, near, instant
 
 
-def pictures(frames: Sequence[Frame], device: Any) -> torch.Tensor:
-    """`n 3 h w` on the device; grey as colour, without alpha.
+def numbered(frames: Iterable[Frame]) -> Iterator[tuple[Frame, int]]:
+    """Frames, each with the number of its scene."""
+    scene = 0
+    for frame, cut in cuts(frames):
+        scene += cut
+        yield frame, scene
 
-    Raises:
-        TweenError: if they differ in size.
-    """
-    sizes = {tuple(f.rgb.shape[-2:]) for f in frames}
-    if len(sizes) > 1:
-        said = ", ".join(f"{w}x{h}" for h, w in sorted(sizes))
-        raise TweenError(f"frames of a window should have one size, but have {said}; scale them first")
+
+def around(near: Sequence[tuple[Frame, int]], at: int, past: int) -> list[Frame]:
+    """Of consecutive frames with their scenes those of number `at`'s scene, from `past` - 1 before it on, two at least;
+    a scene of one frame is seen with its neighbours."""
+    own = [i for i, (_, scene) in enumerate(near) if scene == near[at][1]]
+    own = own if len(own) > 1 else list(range(len(near)))
+    first = max(0, min(own.index(at) + 1 - past, len(own) - 2))
+    return [near[i][0] for i in own[first:]]
+
+
+def pictures(frames: Sequence[Frame], device: Any) -> torch.Tensor:
+    """`n 3 h w` on the device; grey as colour, without alpha."""
     return torch.stack([f.rgb[:3].expand(3, -1, -1) for f in frames]).float().to(device)
 
 
@@ -165,7 +174,7 @@ def depth_frames(frames: Iterator[Frame], filler: Any) -> Iterator[Frame]:
     """The depth at every frame from the window around it; grey is fixed by the first one, so that it does not flicker.
 
     Raises:
-        TweenError: on one frame, or frames of different size.
+        TweenError: on one frame.
     """
     from tween.models.splat.view import shaded, still
 
@@ -179,18 +188,18 @@ def depth_frames(frames: Iterator[Frame], filler: Any) -> Iterator[Frame]:
         yield Frame(time=frame.time, rgb=shaded(depth, *scale).cpu(), source=False)
 
 
-def windows(frames: Iterator[Frame], past: int, future: int) -> Iterator[tuple[list[Frame], Frame]]:
-    """Every frame with those around it: `past` up to and with it, `future` after it, fewer at the ends.
+def windows(frames: Iterable[Frame], past: int, future: int) -> Iterator[tuple[list[Frame], Frame]]:
+    """Every frame with those of its scene around it: `past` up to and with it, `future` after it, fewer at the ends.
 
     Raises:
         TweenError: if there is only one.
     """
-    stream = iter(frames)
+    stream = numbered(frames)
     near, at = list(islice(stream, 1 + future)), 0
     if len(near) < 2:
         raise TweenError("Gaussians need two frames or more, but there is one; give a video")
     while at < len(near):
-        yield near[max(0, min(at + 1 - past, len(near) - 2)) :], near[at]
+        yield around(near, at, past), near[at][0]
         near, at = near + list(islice(stream, 1)), at + 1
         old = max(0, at - past)
         near, at = near[old:], at - old
