@@ -1,10 +1,13 @@
 """Paths through displacements are exact for parabolas; upsampling is convex."""
 
+import math
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tween.models.splat.motion import convex, parabola, paths
+from tween.models.splat.encoder import Features
+from tween.models.splat.motion import convex, enlarged, motion_size, parabola, paths
 from tween.models.splat.pairs import Pairs, neighbours
 
 number = st.floats(-5, 5)
@@ -59,6 +62,30 @@ def test_unequal_gaps():
     torch.testing.assert_close(
         path.acceleration[0, :, :, 1, 1], torch.tensor([2.0, 0.0]).expand(3, 2), atol=1e-4, rtol=0
     )
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(32**2, 1024**2))
+def test_motion_is_estimated_at_a_bounded_size(rows, columns, area):
+    size = h, w = 32 * rows, 32 * columns
+    found = motion_size(h, w, area)
+    assert all(side % 32 == 0 and 32 <= side <= most for side, most in zip(found, size, strict=True))
+    assert found == size if h * w <= area else found[0] * found[1] <= (area**0.5 + 32) ** 2 + 32 * max(h, w)
+    assert motion_size(h, w, math.inf) == size
+
+
+def test_motion_of_a_copy_at_the_size_of_the_frame():
+    """Half as wide and a third as high: paths grow two and three times, in places and in length."""
+    place = torch.tensor([[0.0, 0.0], [3.0, -1.0], [7.0, -4.0]])
+    small, t = pairs(3, place), torch.arange(3.0)[None]
+    features = Features(torch.zeros(1, 3, 1, 4, 6), torch.zeros(1, 3, 1, 2, 3), torch.zeros(1, 3, 5, 1, 1))
+    quarter = torch.rand(1, 3, 1, 12, 12)
+    found, hidden, path = enlarged(features, small, paths(small, t), quarter)
+    assert found.quarter is quarter
+    assert found.sixteenth.shape == (1, 3, 5, 3, 3)
+    assert hidden.hidden.shape == (1, 4, 1, 12, 12)
+    exact = paths(small._replace(levels=(pairs(3, place * torch.tensor([2.0, 3.0])).levels)), t)
+    for got, want in zip(path, exact, strict=True):
+        torch.testing.assert_close(got, want[..., :1, :1].expand(-1, -1, -1, 12, 12), atol=1e-4, rtol=0)
 
 
 def test_upsampling_is_convex():

@@ -1,5 +1,7 @@
 """The network: any N, the frame itself before training, errors, gradients everywhere."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.models.splat.toy import clip, net, times
 from tween.core import TweenError
 from tween.metrics import psnr
-from tween.models.splat.net import interval, merged, within
+from tween.models.splat.net import SplatNet, interval, merged, within
 from tween.ops.raster import Gaussians, pinhole, project, render
 
 
@@ -115,6 +117,25 @@ def test_the_picture_tells_depth_what_hides_what():
     shown = made.at(scene, cloud._replace(disparity=depth), t).rendered
     (grad,) = torch.autograd.grad(shown.square().sum(), depth)
     assert grad.abs().mean((0, 2, 3, 4)).min() > 1e-4
+
+
+def test_motion_of_large_frames_is_found_on_smaller_copies():
+    """It is the motion of the frames all the same, and the frame at its own time is itself."""
+    torch.manual_seed(0)
+    frames = clip(1, 3, 64, 128)
+    t = torch.arange(3.0)[None]
+    made = net(live=True)
+    whole, copied = made.scene(frames, t, area=64 * 128), made.scene(frames, t, area=32 * 64)
+    assert copied.pairs.levels[-1].shape[-2:] == (8, 16)
+    for name in ("context", "mask"):
+        assert getattr(copied, name).shape == getattr(whole, name).shape
+    still = made.clouds(copied, torch.zeros(1, dtype=torch.long))
+    assert still.path.velocity.shape == (1, 2, 2, 64, 128)
+    small = replace(made.config, area=32 * 64)
+    fresh = SplatNet(small).eval()
+    out, (first,) = fresh(frames, t, torch.zeros(1, 1))
+    assert out.shape == (1, 1, 3, 64, 128)
+    assert psnr(first.rendered.clamp(0, 1), frames[:, 0]) > 36
 
 
 class Sent(TorchDispatchMode):

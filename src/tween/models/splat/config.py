@@ -26,6 +26,8 @@ class SplatConfig:
         sigma: the one they begin with, px.
         opacity: that they begin with. Low ones leak what is behind.
         lifetime: power p of the temporal opacity 1 - |t - t_i|^p that they begin with.
+        area: px of the copies on which motion of larger frames is estimated. Networks trained on crops have never seen
+            how far things move at 4K; above this matching would also pool its places.
         low_pass: variance added to every footprint, px^2. 3DGS takes 0.3 against aliasing of distant Gaussians; ours
             are a pixel wide, and 0.3 would blur the picture they were lifted from.
     """
@@ -46,6 +48,7 @@ class SplatConfig:
     sigma: float = 0.3
     opacity: float = 0.95
     lifetime: float = 2.0
+    area: int = 768 * 768
     low_pass: float = 0.03
 
 

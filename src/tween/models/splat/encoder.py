@@ -69,9 +69,13 @@ class Pyramid(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`m 3 h w` in [0, 1] to 1/4, 1/8 and 1/16."""
-        quarter = self.quarter(F.pixel_unshuffle(image - 0.5, 4))
+        quarter = self.quarter_of(image)
         eighth = self.eighth(quarter)
         return quarter, eighth, self.sixteenth(eighth)
+
+    def quarter_of(self, image: Tensor) -> Tensor:
+        """`m 3 h w` in [0, 1] to 1/4 alone."""
+        return self.quarter(F.pixel_unshuffle(image - 0.5, 4))
 
 
 class Encoder(nn.Module):

@@ -75,7 +75,7 @@ class SplatFiller:
         with torch.autocast(known.device.type, self.dtype, enabled=self.dtype != torch.float32):
             if state.scene is None or state.times != times:
                 at = known.new_tensor(positions(times, times), dtype=torch.float32).expand(len(known), -1)
-                state = Kept(times, self.net.scene(known[:, first].float(), at))
+                state = Kept(times, self.net.scene(known[:, first].float(), at, area=self.net.config.area))
             clouds, made = dict(state.clouds), []
             for t in ask:
                 when = torch.full((len(known),), t, device=known.device)

@@ -6,6 +6,7 @@ path, hence a parabola; one at the end of the window borrows the acceleration of
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from tween.models.splat.config import SplatConfig
 from tween.models.splat.encoder import Features, conv
 from tween.models.splat.pairs import Pairs, up
+from tween.ops.raster import pair
 from tween.ops.warp import backward_warp
 
 
@@ -64,6 +66,28 @@ def paths(pairs: Pairs, times: Tensor) -> Path:
 def borrowed(acceleration: Tensor, displacement: Tensor) -> Tensor:
     """The acceleration `b 2 h w` that the neighbour has where this frame's places go."""
     return backward_warp(acceleration, displacement)
+
+
+def motion_size(h: int, w: int, area: float) -> tuple[int, int]:
+    """Size (h, w), multiples of 32, at which motion of frames of `h` x `w` is estimated: their own up to `area` px."""
+    scale = min(1.0, math.sqrt(area / (h * w)))
+    return tuple(32 * math.ceil(side * scale / 32 - 1e-6) for side in (h, w))
+
+
+def enlarged(features: Features, pairs: Pairs, path: Path, quarter: Tensor) -> tuple[Features, Pairs, Path]:
+    """What `Trajectory` needs of motion found on smaller copies, at the size of the frames' own `quarter`
+    `b n c h w`, which shows it where the edges are."""
+    h, w = quarter.shape[-2:]
+    ratio = pair(w / path.velocity.shape[-1], h / path.velocity.shape[-2], path.velocity).view(2, 1, 1)
+    features = features._replace(quarter=quarter, sixteenth=sized(features.sixteenth, (h // 4, w // 4)))
+    path = Path(*(sized(x, (h, w)) * ratio for x in path))
+    return features, pairs._replace(hidden=sized(pairs.hidden, (h, w))), path
+
+
+def sized(x: Tensor, size: tuple[int, int], *, antialias: bool = False) -> Tensor:
+    """`b n c h w`, bilinear to `size` (h, w)."""
+    out = F.interpolate(x.flatten(0, 1), size, mode="bilinear", antialias=antialias, align_corners=False)
+    return out.unflatten(0, x.shape[:2])
 
 
 class Trajectory(nn.Module):

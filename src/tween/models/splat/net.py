@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from tween.core import TweenError
 from tween.models.splat.config import SplatConfig
 from tween.models.splat.encoder import Encoder
 from tween.models.splat.gaussians import Cloud, GaussianHead, Moved, Residual, lifted, move
-from tween.models.splat.motion import Path, Trajectory, paths
+from tween.models.splat.motion import Path, Trajectory, enlarged, motion_size, paths, sized
 from tween.models.splat.pairs import PairMotion, Pairs
 from tween.models.splat.refine import Refine
 from tween.ops.raster import Camera, Gaussians, Rendered, moved, pair, pinhole, render
@@ -75,11 +76,18 @@ class SplatNet(nn.Module):
         self.residual = Residual(config)
         self.refine = Refine(config)
 
-    def scene(self, frames: Tensor, times: Tensor) -> Scene:
-        """Frames `b n 3 h w` in [0, 1] at increasing `times` `b n`, in mean gaps."""
-        features = self.encoder(frames, times)
+    def scene(self, frames: Tensor, times: Tensor, *, area: float = math.inf) -> Scene:
+        """Frames `b n 3 h w` in [0, 1] at increasing `times` `b n`, in mean gaps; motion of frames larger than `area`
+        px is estimated on copies of about that size. `pairs` then are those of the copies."""
+        size = motion_size(*frames.shape[-2:], area)
+        smaller = size != frames.shape[-2:]
+        features = self.encoder(sized(frames, size, antialias=True) if smaller else frames, times)
         pairs = self.pairs(features)
-        path, context, mask = self.trajectory(features, pairs, paths(pairs, times))
+        moving = features, pairs, paths(pairs, times)
+        if smaller:
+            quarter = self.encoder.pyramid.quarter_of(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+            moving = enlarged(*moving, quarter)
+        path, context, mask = self.trajectory(*moving)
         return Scene(frames, times, pairs, path, context, mask)
 
     def clouds(self, scene: Scene, left: Tensor) -> Cloud:
@@ -131,7 +139,8 @@ class SplatNet(nn.Module):
         """
         check(frames, times, query_t)
         begin, gap = times[:, :1], (times[:, -1:] - times[:, :1]) / (times.shape[1] - 1)
-        scene, query_t = self.scene(frames, (times - begin) / gap), (query_t - begin) / gap
+        scene = self.scene(frames, (times - begin) / gap, area=self.config.area)
+        query_t = (query_t - begin) / gap
         made = []
         for t in query_t.unbind(1):
             made.append(self.at(scene, self.clouds(scene, interval(scene.times, t)), t))

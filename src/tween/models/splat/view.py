@@ -60,7 +60,7 @@ def still(net: SplatNet, frames: Tensor, times: Sequence[Fraction], at: Fraction
     padded = F.pad(frames, (0, -w % net.multiple, 0, -h % net.multiple), mode="replicate")[None]
     known = frames.new_tensor(positions(times, times))[None]
     t = frames.new_tensor(positions(times, [at]))
-    scene = net.eval().scene(padded, known)
+    scene = net.eval().scene(padded, known, area=net.config.area)
     return Still(net=net, scene=scene, cloud=net.clouds(scene, interval(known, t)), t=t, size=(h, w))
 
 
