@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from tests.engine.toy import Toy, toy_run
@@ -85,6 +86,19 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     task.modules["b"] = nn.Linear(8, 5)
     with pytest.raises(TweenError, match="another network"):
         train(toy_run(tmp_path, task=task))
+
+
+def test_another_form_of_file_is_refused_and_one_from_before_forms_were_counted_is_read(tmp_path):
+    train(toy_run(tmp_path))
+    values, head = checkpoint.read(tmp_path / "last.safetensors")
+    assert head.pop("format") == checkpoint.FORMAT
+    save_file(values, tmp_path / "last.safetensors", {"tween": json.dumps(head)})
+    assert train(toy_run(tmp_path, steps=14)).step == 14
+    checkpoint.write(tmp_path / "last.safetensors", values, head | {"format": 99})
+    with pytest.raises(
+        TweenError, match="expected a checkpoint of format 1 at .* but it is of format 99; read it"
+    ):
+        train(toy_run(tmp_path, steps=16))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x08" + bytes(30)])

@@ -26,6 +26,7 @@ from tween.core import TweenError
 from tween.engine import ema as averages
 from tween.engine.distributed import Loss, put, whole
 
+FORMAT = 1  # of the file; counts up when a checkpoint of before could be misread
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter; Muon the first two
 
 
@@ -57,7 +58,7 @@ def write(path: Path, values: dict[str, Tensor], head: dict[str, Any]) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     plain = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in values.items()}
     try:
-        save_file(plain, part, {"tween": json.dumps(head)})
+        save_file(plain, part, {"tween": json.dumps({"format": FORMAT} | head)})
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
@@ -72,11 +73,11 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         TweenError: if there is no such file or it is not one of ours.
     """
+    head = header(path)
     try:
         with safe_open(path, "pt") as file:
-            head = json.loads((file.metadata() or {})["tween"])
             return {name: file.get_tensor(name) for name in file.keys()}, head  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError) as error:
         raise TweenError(f"expected a checkpoint at {path}, but could not read one ({error})") from error
 
 
@@ -84,13 +85,19 @@ def header(path: Path) -> dict[str, Any]:
     """What a checkpoint says of itself, without its tensors.
 
     Raises:
-        TweenError: if there is no such file or it is not one of ours.
+        TweenError: if there is no such file, it is not one of ours, or a later tween wrote it in another form.
     """
     try:
         with safe_open(path, "pt") as file:
-            return json.loads((file.metadata() or {})["tween"])
+            head = json.loads((file.metadata() or {})["tween"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise TweenError(f"expected a checkpoint at {path}, but could not read one ({error})") from error
+    if head.get("format", FORMAT) != FORMAT:
+        raise TweenError(
+            f"expected a checkpoint of format {FORMAT} at {path}, but it is of format {head['format']}; "
+            "read it with the version of tween that wrote it"
+        )
+    return head
 
 
 def save(path: Path, state: State, config: dict[str, Any]) -> None:
