@@ -26,11 +26,13 @@ TRIALS: list[tuple[Setting, tuple[int, ...]]] = [
     (("CHUNK", ""), (32,)),
     (("BACKWARD", "num_warps"), (2, 8)),
     (("BACKWARD", "maxnreg"), (128, 255)),
-    (("CARRY", "num_warps"), (2, 8)),
     (("PROGRAMS", ""), (1024, 2048)),
+    (("CARRY", "num_warps"), (2, 8)),
     (("FORWARD", "num_warps"), (2, 8)),
+    (("FORWARD", "maxnreg"), (168,)),
     (("CARRY", "num_stages"), (1, 3)),
     (("FORWARD", "num_stages"), (1,)),
+    (("CARRY", "maxnreg"), (255,)),
     (("BACKWARD", "num_stages"), (2,)),
 ]
 

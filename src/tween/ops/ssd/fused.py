@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FORWARD = {"num_warps": 4, "num_stages": 2}
-CARRY = {"num_warps": 4, "num_stages": 2}
-BACKWARD = {"num_warps": 4, "num_stages": 1, "maxnreg": 168}  # three programs on a multiprocessor
+# registers a thread may have: what fits 2, 4 and 3 programs on a multiprocessor of 65,536
+FORWARD = {"num_warps": 4, "num_stages": 2, "maxnreg": 255}
+CARRY = {"num_warps": 4, "num_stages": 2, "maxnreg": 128}
+BACKWARD = {"num_warps": 4, "num_stages": 1, "maxnreg": 168}
 CHUNK = 64  # the largest tile whose products stay in registers
 PROGRAMS = 512  # a sequence is cut into runs until about this many programs fill the GPU
 

@@ -180,16 +180,16 @@ def backward(
     """
     batch, chunk, head = _place(tl.program_id(0), H, runs * per)
     row = (batch * runs * per + chunk) * H + head
-    dt, A, s, total = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
-    S = _load_state(states_ptr, row, P, N, BP, BN)
-    G = _load_state(entry_ptr, (batch * runs + chunk // per) * H + head, P, N, BP, BN)
-    G = _load_state(kept_ptr, row, P, N, BP, BN) + tl.exp(tl.load(since_ptr + row)) * G
-    across = tl.exp(total) * tl.sum(G * S)
-    G = G.to(S.dtype)
     x = _load_tile(x_ptr, batch, head, chunk, L, x_row, P, Q, BP)
     dy = _load_tile(dy_ptr, batch, head, chunk, L, H * P, P, Q, BP)
     B = _load_tile(B_ptr, batch, head // ratio, chunk, L, B_row, N, Q, BN)
     C = _load_tile(C_ptr, batch, head // ratio, chunk, L, C_row, N, Q, BN)
+    S = _load_state(states_ptr, row, P, N, BP, BN)
+    G = _load_state(entry_ptr, (batch * runs + chunk // per) * H + head, P, N, BP, BN)
+    G = _load_state(kept_ptr, row, P, N, BP, BN) + tl.exp(tl.load(since_ptr + row)) * G
+    dt, A, s, total = _decays(dt_ptr, A_ptr, batch, head, chunk, L, H, Q, REVERSE)
+    across = tl.exp(total) * tl.sum(G * S)
+    G = G.to(S.dtype)
 
     # within the chunk: W[j, i] is what token i reads of token j, K the gradient of B C^T
     between = _between(s, Q, REVERSE, True)
