@@ -96,7 +96,7 @@ def test_another_form_of_file_is_refused_and_one_from_before_forms_were_counted_
     assert train(toy_run(tmp_path, steps=14)).step == 14
     checkpoint.write(tmp_path / "last.safetensors", values, head | {"format": 99})
     with pytest.raises(
-        TweenError, match="expected a checkpoint of format 1 at .* but it is of format 99; read it"
+        TweenError, match=r"expected a checkpoint of format 1 at .* but it is of format 99; read it"
     ):
         train(toy_run(tmp_path, steps=16))
 

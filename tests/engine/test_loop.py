@@ -237,7 +237,7 @@ def test_the_first_of_many_broken_steps_is_saved_with_its_batch(tmp_path):
         train(run)
     assert str(said.value).count(".safetensors") == 1
     values, head = read(tmp_path / "not-finite-6.safetensors")
-    assert head == {"kind": "batch", "step": 6, "index": 6}
+    assert head == {"format": 1, "kind": "batch", "step": 6, "index": 6}
     assert values["batch"].isnan().all()
     kept, head = read(tmp_path / "last.safetensors")
     assert head["step"] == 10  # the log that follows step 8
