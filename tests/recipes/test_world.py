@@ -121,6 +121,27 @@ def test_a_schedule_ends_when_the_minutes_do(latents, tmp_path):
     assert sitting(run, 0.1, None, tmp_path)["step"] > found["step"] + 3 * WARM
 
 
+def test_slow_judges_are_reckoned_with(latents, tmp_path):
+    """They take most of the time here, and yet the schedule ends, judged, before the minutes do."""
+    spent = []
+
+    def validate(modules, step):
+        spent.append(step)
+        time.sleep(0.7)
+        return {"score": float(step)}
+
+    batch = draws(latents, batch_size=1)
+    fields = {"device": "cpu", "batch_size": 1, "runs": tmp_path / "runs", "validate": validate}
+    run = stream(batch=batch, config=TOY.net, best_key="score", **fields)
+    found = sitting(run, 0.2, None, tmp_path)
+    rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    rates = [row["lr"] for row in rows if "lr" in row]
+    assert rates[-1] < 0.2 * max(rates)
+    assert spent[:2] == [WARM, 3 * WARM]
+    assert 3 <= len(spent[2:]) <= 7
+    assert spent[-1] == found["step"] == found["best"]
+
+
 def test_a_student_without_its_critic_begins_anew(latents, tmp_path):
     torch.manual_seed(0)
     net = StreamNet(TOY.net)

@@ -12,18 +12,18 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     """Flags of `tween train doom`."""
     p.add_argument("--out", type=Path, required=True, help="folder of weights, figures and the world")
     p.add_argument("--episodes", type=int, default=480, help="of a minute each, to learn from; 39 MB each")
-    p.add_argument("--held", type=int, default=48, help="episodes to judge by")
+    p.add_argument("--held", type=int, default=144, help="episodes to judge by")
     p.add_argument("--seconds", type=float, default=60.0, help="of an episode")
     p.add_argument("--processes", type=int, default=16, help="games played at a time")
     p.add_argument(
         "--minutes",
         type=float,
         nargs=3,
-        default=(6.0, 8.0, 3.0),
+        default=(7.5, 7.0, 4.5),
         metavar=("VAE", "NET", "STUDENT"),
         help="0: not trained, its weights are those in OUT",
     )
-    p.add_argument("--batches", type=int, nargs=3, default=(16, 64, 32), metavar=("VAE", "NET", "STUDENT"))
+    p.add_argument("--batches", type=int, nargs=3, default=(16, 64, 64), metavar=("VAE", "NET", "STUDENT"))
     p.add_argument(
         "--rates", type=float, nargs=3, default=(5e-4, 1e-3, 2e-4), metavar=("VAE", "NET", "STUDENT")
     )

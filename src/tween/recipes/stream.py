@@ -210,7 +210,8 @@ def draws(clips: Window, *, batch_size: int, seed: int = 0) -> Batch:
 
     def batch(index: int) -> Window:
         g = torch.Generator().manual_seed(random.Random(f"{seed}/{index}").getrandbits(63))
-        chosen = torch.randint(len(clips.keys), (batch_size,), generator=g).to(clips.keys.device)
+        chosen = torch.randint(len(clips.keys), (batch_size,), generator=g)
+        chosen = chosen.to(clips.keys.device, non_blocking=True)
         return Window(*(x[chosen] for x in clips))
 
     return batch

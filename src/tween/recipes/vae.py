@@ -102,7 +102,8 @@ def clips(
 
     def batch(index: int) -> Tensor:
         g = torch.Generator().manual_seed(random.Random(f"{seed}/{index}").getrandbits(63))
-        episode, first = places[torch.randint(len(places), (batch_size,), generator=g)].to(frames.device).T
+        chosen = places[torch.randint(len(places), (batch_size,), generator=g)]
+        episode, first = chosen.to(frames.device, non_blocking=True).T  # else every step would wait
         picked = frames[episode[:, None], first[:, None] + torch.arange(length, device=frames.device)]
         return picked.movedim(-1, 2).float() / 255
 

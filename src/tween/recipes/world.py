@@ -66,9 +66,9 @@ class Plan:
 
     record: Doom = field(default_factory=Doom)
     episodes: int = 480
-    held: int = 48
+    held: int = 144
     processes: int = 16
-    minutes: tuple[float, float, float] = (6.0, 8.0, 3.0)
+    minutes: tuple[float, float, float] = (7.5, 7.0, 4.5)
     steps: tuple[int | None, int | None, int | None] = (None, None, None)
     vae: WanConfig = SMALL
     net: StreamConfig = DOOM
@@ -78,7 +78,7 @@ class Plan:
     latents: int = 21
     rollout: int = 12
     stride: int = 20
-    batches: tuple[int, int, int] = (16, 64, 32)
+    batches: tuple[int, int, int] = (16, 64, 64)
     rates: tuple[float, float, float] = (5e-4, 1e-3, 2e-4)
     many: Sampling = field(default_factory=lambda: even(4, shift=5.0))
     few: Sampling = field(default_factory=Sampling)
@@ -285,24 +285,48 @@ def sitting(run: Run, minutes: float, steps: int | None, out: Path) -> dict[str,
 
 
 def fitted(run: Run, minutes: float, resume: bool | Path) -> Report:
-    """Train with a schedule that ends when the minutes do: a few steps say what a step takes."""
-    begun = time.monotonic()
+    """Train with a schedule that ends when the minutes do: a few steps say what a step takes, and two validations what
+    one takes, the first of which is slow. On the way both are asked again, lest a machine that is slower than it was
+    stops in the middle of its schedule."""
+    end, spent = time.monotonic() + 60 * minutes, []
     last = run.folder / "last.safetensors" if resume is True else resume
     first = checkpoint.header(last)["step"] if last.is_file() else 0
-    train(run, resume=resume, until=first + WARM)  # compiles
-    report = train(run, until=first + 3 * WARM)
-    left = 60 * minutes - (time.monotonic() - begun)
-    steps = report.step + max(1, int(SHARE * left * report.samples_per_s / run.batch_size))
-    return train(_cut(run, steps, max(left, 1) / 60, first=report.step))
+    train(_timed(run, spent, eval_interval=first + WARM), resume=resume, until=first + WARM)  # compiles
+    first += 3 * WARM
+    report = train(_timed(run, spent, eval_interval=first), until=first)
+    for share in (0.5, 0.6, 1.0):  # of what is left
+        left = end - time.monotonic()
+        stepping = SHARE * left - (_times(left / 60) + 1) * (spent[-1] if spent else 0)
+        more = max(2, int(stepping * report.samples_per_s / run.batch_size))
+        cut = _cut(run, report.step + more, max(left, 1) / 60, first=report.step)
+        report = train(_timed(cut, spent), until=report.step + max(1, round(share * more)))
+    return report
 
 
 WARM = 20  # steps
-SHARE = 0.85  # of the time, for steps; the rest is for judging and saving
+SHARE = 0.95  # of the time, for steps and judging; what is left is for saving
+
+
+def _timed(run: Run, spent: list[float], **changes: Any) -> Run:
+    """`run`, changed, which adds to `spent` the seconds that each validation takes."""
+
+    def validate(modules: torch.nn.ModuleDict, step: int) -> dict[str, float]:
+        begun = time.monotonic()
+        found = run.validate(modules, step)
+        spent.append(time.monotonic() - begun)
+        return found
+
+    return replace(run, validate=validate if run.validate else None, **changes)
+
+
+def _times(minutes: float) -> int:
+    """How often a run of so many minutes is saved and validated: about every minute, twice at least."""
+    return max(2, round(minutes))
 
 
 def _cut(run: Run, steps: int, minutes: float, first: int = 0) -> Run:
-    """`run` of so many steps, saved and validated about every minute, four times at least."""
-    every = max(1, (steps - first) // max(4, round(minutes)))
+    """`run` of so many steps, the rest of them judged `_times`."""
+    every = max(1, -(-(steps - first) // _times(minutes)))
     optim = replace(run.optim, warmup=min(run.optim.warmup, steps // 10))
     return replace(run, steps=steps, optim=optim, minutes=minutes, save_interval=every, eval_interval=every)
 

@@ -121,7 +121,7 @@ def lasting(
             torch.from_numpy(np.stack([_from(x[n], i, late) for n, i in some]))
             for x in (real.keys, real.mouse)
         )
-        made = world(first.movedim(-1, 2).float() / 255, keys, mouse).float()
+        made = world(first.movedim(-1, 2).float() / 255, keys, mouse).float().nan_to_num()
         parts.append([made[:, end - span : end].flatten(0, 1).cpu() for end in (early, late - 1)])
         walks = walks or [made[0].cpu()]
     near, far = (torch.cat(x) for x in zip(*parts, strict=True))

@@ -114,17 +114,22 @@ def rollout(net: StreamNet, sampling: Sampling, shape: torch.Size, actions: Acti
     config, wanted, levels = net.config, torch.is_grad_enabled(), sampling.levels
     passes = int(torch.randint(1, len(levels) + 1, ()))
     cache, made = begin(config, shape[0], tuple(shape[-2:]), device=image.device, dtype=image.dtype), []
-    for block in range(shape[1] // config.rule.block):
+    blocks = shape[1] // config.rule.block
+    for block in range(blocks):
         frames = block_frames(block, config.rule.block)
         own = actions[frames.start : frames.stop]
         x = torch.randn(shape[0], config.rule.block, *shape[2:], device=image.device, dtype=image.dtype)
         for i, level in enumerate(levels[:passes]):
             if i:
                 x = noised(x, level, torch.randn_like(x))
-            with torch.set_grad_enabled(wanted and i == passes - 1):
+            learns = wanted and i == passes - 1
+            if learns:
+                torch.clear_autocast_cache()  # of weights cast without gradients, which older PyTorch lends on
+            with torch.set_grad_enabled(learns):
                 x = x - level * net(x, flat(level, x), own, image, cache=cache)[0]
-        with torch.no_grad():
-            net(x.detach(), flat(0.0, x), own, image, cache=cache)
-        cache = advance(cache, config, own)
         made.append(x)
+        if block < blocks - 1:  # nobody sees the last one
+            with torch.no_grad():
+                net(x.detach(), flat(0.0, x), own, image, cache=cache)
+            cache = advance(cache, config, own)
     return torch.cat(made, 1)

@@ -67,7 +67,9 @@ class VaeTask:
     def loss(self, turn: str, batch: Tensor, step: int) -> Mapping[str, Tensor]:
         if step % 2 and batch.shape[1] > self.learn:
             before = batch.shape[1] - (self.learn - 1)
-            return self._terms(batch[:, before:], *self.remembered(batch[:, :before]))
+            caches = self.remembered(batch[:, :before])
+            torch.clear_autocast_cache()  # of weights cast without gradients, which older PyTorch lends on
+            return self._terms(batch[:, before:], *caches)
         return self._terms(batch[:, : self.learn])
 
     def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
