@@ -92,6 +92,27 @@ def drift(result: dict[str, Any]) -> str:
     return markdown(("ms", *(f"{what}, {px} px, {n} features" for what, px, n in columns)), rows)
 
 
+def raster(result: dict[str, Any]) -> str:
+    """A row a case and direction, a column a backend at its own tile."""
+    rows = [r for r in result["rows"] if "," not in r["backend"]]
+    names = list(dict.fromkeys(r["backend"] for r in rows))
+    at = {
+        (r["case"], r["backward"], r["backend"]): f"{1e3 * r['seconds']['median']:.2f} ms, "
+        f"{r['megapixels_per_s']:.2f} Mpx/s, {r['mib']:.0f} MiB"
+        for r in rows
+    }
+    kinds = dict.fromkeys((r["case"], r["gaussians"], r["backward"]) for r in rows)
+    lines = [
+        (
+            f"{case}: {n:,} Gaussians",
+            "yes" if back else "no",
+            *(at.get((case, back, name), "-") for name in names),
+        )
+        for case, n, back in kinds
+    ]
+    return markdown(("", "with backward", *names), lines)
+
+
 def ops(result: dict[str, Any]) -> str:
     """A row an operation, shape and direction."""
     rows = [
@@ -120,6 +141,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "cpu_720p": cpu,
     "gpu_latency": gpu,
     "end_to_end": whole,
+    "raster": raster,
     "ops": ops,
     "drift": drift,
 }
