@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.data.made import folder
-from tests.models.interp.toy import TOY_FAST
+from tests.models.interp.toy import TOY_FAST, TOY_QUALITY, fast_net
 from tween.cli.main import main
 from tween.engine.checkpoint import read, weights
-from tween.models.interp import fast
+from tween.models.interp import fast, quality
 from tween.recipes import interp
 
 
@@ -26,16 +26,26 @@ class Small(fast.FastNet):
         super().__init__(TOY_FAST)
 
 
+class SmallQuality(quality.QualityNet):
+    """Likewise."""
+
+    def __init__(self, config):
+        assert config is None
+        super().__init__(TOY_QUALITY)
+
+
 @pytest.fixture
 def train(data, tmp_path, monkeypatch):
     """Runs the command with a small network in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(interp, "FastNet", Small)
+    monkeypatch.setattr(interp, "QualityNet", SmallQuality)
+    monkeypatch.setattr(interp, "released", {"fast": fast_net().state_dict()}.__getitem__)
     where = [f"--{name}={data[name]}" for name in ("data", "packed")]
     small = ["--device", "cpu", "--batch-size", "2", "--crop", "64", "64", "--workers", "1", "--no-compile"]
 
-    def run(*flags):
-        return main(["train", "fast", *where, *small, *map(str, flags)])
+    def run(*flags, recipe="fast"):
+        return main(["train", recipe, *where, *small, *map(str, flags)])
 
     return run
 
@@ -62,6 +72,26 @@ def test_validation_and_photos(train, data, tmp_path):
             if k.startswith("net.")
         }
     )
+
+
+def test_quality_of_so_many_steps_begins_from_fast(train, tmp_path, capsys):
+    assert train("--steps", 1, "--lr", 1e-6, recipe="quality") == 0
+    assert "finished at step 1" in capsys.readouterr().out
+    found = weights(tmp_path / "runs" / "quality" / "last.safetensors")
+    for name, value in fast_net().state_dict().items():
+        torch.testing.assert_close(found[f"net.fast.{name}"], value, atol=1e-5, rtol=0.0)
+
+
+def test_quality_of_so_many_minutes_ends_its_schedule_with_them(train, tmp_path, capsys):
+    assert train("--minutes", 0.02, recipe="quality") == 0
+    assert "finished at step" in capsys.readouterr().out
+    header = read(tmp_path / "runs" / "quality" / "last.safetensors")[1]
+    assert header["step"] == header["config"]["steps"]
+
+
+def test_quality_needs_steps_or_minutes(train, capsys):
+    assert train(recipe="quality") == 2
+    assert "--minutes 10" in capsys.readouterr().err
 
 
 def test_resume_from_a_checkpoint_of_another_run(train, tmp_path, capsys):

@@ -58,9 +58,10 @@ def add_fast(p: argparse.ArgumentParser) -> None:
 
 
 def add_quality(p: argparse.ArgumentParser) -> None:
-    """Flags of `tween train quality`: those of `fast` with its own defaults, and one more."""
+    """Flags of `tween train quality`: those of `fast` with its own defaults, and one more. Without --steps there are as
+    many as --minutes allow."""
     add_fast(p)
-    p.set_defaults(name="quality", start="fast", steps=10_000, batch_size=48, lr=3e-4)
+    p.set_defaults(name="quality", start="fast", steps=None, batch_size=48, shrink=1.5, lr=3e-4)
     p.add_argument(
         "--inner", type=float, default=0.1, help="rate of the fast inside, of the rate of the rest"
     )
@@ -98,12 +99,18 @@ def main(argv: list[str]) -> int:
 
     make = {"fast": interp.fast, "quality": interp.quality}[recipe]
     resume, sharded = args.pop("resume"), args.pop("sharded")
-    distributed.start()  # first: each process of torchrun places its model on a GPU of its own
-    return finish(replace(make(**args), sharded=sharded), resume or True)
+    ranks = distributed.start()  # first: each process of torchrun places its model on a GPU of its own
+    fit = args["steps"] is None
+    if fit and (args["minutes"] is None or ranks.world > 1):
+        raise TweenError(
+            "training needs --steps, or of a single process --minutes instead; give one of them, such as --minutes 10"
+        )
+    run = make(**{name: value for name, value in args.items() if value is not None})
+    return finish(replace(run, sharded=sharded), resume or True, fit=fit)
 
 
-def finish(run: Any, resume: Path | bool = True) -> int:
-    """Train `run` and say how it ended."""
+def finish(run: Any, resume: Path | bool = True, *, fit: bool = False) -> int:
+    """Train `run` and say how it ended. With `fit` its schedule is as long as its minutes."""
     import torch
 
     from tween.engine import distributed
@@ -111,7 +118,12 @@ def finish(run: Any, resume: Path | bool = True) -> int:
 
     ranks = distributed.start()
     try:
-        report = train(run, resume=resume)
+        if fit:
+            from tween.recipes.world import fitted
+
+            report = fitted(run, run.minutes, resume)
+        else:
+            report = train(run, resume=resume)
     except torch.OutOfMemoryError:
         raise TweenError(
             f"batches of {run.batch_size} should fit into the GPU's memory, but one did not; take smaller ones"

@@ -31,13 +31,13 @@ class QualityConfig:
 
     Attributes:
         context: width of a frame's context at 1/4; twice at 1/8, four times at 1/16.
-        depths: LGS blocks at 1/4, 1/8, 1/16.
+        depths: LGS blocks at 1/4, 1/8, 1/16; on a CPU one at 1/4 takes longer than all else (LOG.md).
         refine: widths of the U-Net at 1/2, 1/4, 1/8, 1/16.
     """
 
     fast: FastConfig = field(default_factory=FastConfig)
     context: int = 32
-    depths: tuple[int, int, int] = (1, 2, 2)
+    depths: tuple[int, int, int] = (0, 1, 2)
     block: BlockConfig = field(default_factory=BlockConfig)
     refine: tuple[int, int, int, int] = (32, 64, 96, 128)
 
@@ -71,6 +71,8 @@ class Exchange(nn.Module):
 
     def forward(self, c0: Tensor, c1: Tensor) -> tuple[Tensor, Tensor]:
         """`b d h w` of each frame, and the same again."""
+        if not self.blocks:
+            return c0, c1
         x = torch.stack((c0.movedim(1, -1), c1.movedim(1, -1)), 3)  # b h w 2 d
         x = x.to(self.blocks[0].norm1.weight.dtype)  # may be wider, as in `fast`
         for block in self.blocks:
@@ -82,7 +84,7 @@ class QualityNet(nn.Module):
     """The network of preset `quality`. Height and width must divide by 4."""
 
     multiple = 4
-    bytes_per_pixel = 1_200.0
+    bytes_per_pixel = 690.0  # measured as that of `fast`
 
     def __init__(self, config: QualityConfig | None = None) -> None:
         super().__init__()
