@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.ops.raster.clouds import ODD, cloud
-from tween.ops.raster import Camera, Gaussians, merge, moved, pinhole, project
+from tween.ops.raster import Camera, moved, pinhole, project
 from tween.ops.raster.projection import rotation
 
 CAMERAS = [ODD, Camera(12.0, 25.0, -3.0, 30.0, 31, 17), pinhole(40, 64)]
@@ -108,11 +108,3 @@ def test_moved_turns_places_and_shapes_alike():
     torch.testing.assert_close(there.means, (turn @ g.means[..., None])[..., 0] + shift[:, None])
     torch.testing.assert_close(rotation(there.quats), turn @ rotation(g.quats))
     assert there.colour is g.colour
-
-
-def test_merge_keeps_the_order_of_clouds():
-    a, b = cloud(3), cloud(5, seed=1)
-    both = merge(a, b)
-    assert isinstance(both, Gaussians)
-    torch.testing.assert_close(both.means[:, 3:], b.means)
-    torch.testing.assert_close(both.opacity[:, :3], a.opacity)

@@ -12,7 +12,7 @@ from tween.core import TweenError
 from tween.ops.raster.fused import TRITON, composite_fused
 from tween.ops.raster.projection import Projected, project
 from tween.ops.raster.reference import composite_reference
-from tween.ops.raster.scene import Camera, Gaussians, Rendered, merge, moved, pair, pinhole
+from tween.ops.raster.scene import Camera, Gaussians, Rendered, moved, pair, pinhole
 from tween.ops.raster.tiles import composite
 from tween.ops.raster.with_gsplat import composite_gsplat
 

@@ -75,11 +75,6 @@ class Gaussians:
         return Gaussians(*(function(getattr(self, f.name)) for f in fields(self)))
 
 
-def merge(*clouds: Gaussians) -> Gaussians:
-    """One cloud of several."""
-    return Gaussians(*(torch.cat([getattr(c, f.name) for c in clouds], 1) for f in fields(Gaussians)))
-
-
 def moved(gaussians: Gaussians, quat: Tensor, shift: Tensor) -> Gaussians:
     """The cloud as another camera sees it: x -> R x + shift, with R of the unit quaternion `quat` (w first), `4` or
     `b 4`; shift `3` or `b 3`."""
