@@ -11,7 +11,7 @@ from tests.models.stream.test_follow import FEW, VAE
 from tests.models.stream.toy import config
 from tests.recipes.test_vae import episodes
 from tween.core import TweenError
-from tween.data.episodes import take
+from tween.data.episodes import Window, take
 from tween.engine import checkpoint, train
 from tween.models.stream.distill import Matching
 from tween.models.stream.net.net import StreamNet
@@ -175,8 +175,36 @@ def test_a_walk_that_fades_does_not_stay(rooms, vae):
     assert stays.sharpness[1] < 0.5 * stays.sharpness[0]
 
 
+def test_a_world_of_nans_is_far_from_real_and_ends_no_run(rooms, vae):
+    def broken(seen, keys, mouse):
+        made = seen[:, :1].expand(-1, keys.shape[1] - 1, -1, -1, -1).clone()
+        made[:, 50:] = torch.nan
+        return made
+
+    stays, walk = lasting(broken, held(rooms, rollouts=4, blocks=2), vae, early=10, late=100, count=3)
+    assert stays.frechet[0] < stays.frechet[1] < float("inf")
+    assert walk.isfinite().all()
+
+
 def test_a_world_goes_on_from_blocks(rooms, vae):
     torch.manual_seed(0)
     world = going_on(StreamNet(config()).eval(), vae, FEW)
     keys, mouse = torch.zeros(2, BEFORE + 18, 4, dtype=torch.uint8), torch.zeros(2, BEFORE + 18, 2)
     assert world(torch.rand(2, BEFORE, 3, 32, 48), keys, mouse).shape == (2, 18, 3, 32, 48)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
+def test_steps_on_a_gpu_are_those_of_a_cpu_but_for_their_noise(tmp_path, compiled):
+    """Both recipes, in bfloat16; untrained, the network's loss is that of predicting nothing."""
+    g = torch.Generator().manual_seed(0)
+    keys, mouse = torch.zeros(64, 21, 4, dtype=torch.uint8), torch.zeros(64, 21, 2)
+    known = Window(*(x.cuda() for x in (torch.randn(64, 6, 2, 4, 6, generator=g).half(), keys, mouse)))
+    common = {"device": "cuda", "batch_size": 64, "runs": tmp_path}
+    batch, small = draws(known, batch_size=64), config(channels=2)
+    report = train(stream(batch=batch, config=small, steps=3, compiled=compiled, **common))
+    rows = [json.loads(line) for line in (report.folder / "log.jsonl").read_text().splitlines()]
+    assert (report.step, report.skipped) == (3, 0)
+    assert rows[-1]["velocity"] == pytest.approx(2, rel=0.1)
+    taught = train(distil(batch=batch, teacher=StreamNet(small), steps=6, **common))
+    assert (taught.step, taught.skipped) == (6, 0)

@@ -65,6 +65,7 @@ def stream(
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = StreamNet(config).to(place(device))
     if compiled:
+        torch._dynamo.config.suppress_errors = True  # what cannot be compiled here runs as it is, with a warning
         for block in net.blocks:
             block.compile(dynamic=False)
     forcing = forcing or Forcing(shift=5.0)

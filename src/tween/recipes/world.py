@@ -159,7 +159,8 @@ def autoencoder(train_on: Episodes, held: Episodes, plan: Plan, out: Path, told:
     )
     done = sitting(run, plan.minutes[0], plan.steps[0], out)
     net = parts.frozen(parts.codec(out / f"{run.name}.safetensors", plan.device))
-    told(autoencoder=done | fidelity(torch.nn.ModuleDict({"vae": net}), 0, clips=shown))
+    more = sample(held, length=2 * plan.length - 1, count=32, device=plan.device)
+    told(autoencoder=done | fidelity(torch.nn.ModuleDict({"vae": net}), 0, clips=more))
     return net
 
 
