@@ -138,3 +138,18 @@ def test_untrained_it_sees_a_clip_and_its_reversal_nearly_alike(untrained, share
     a, b = (x[None, :, :192, :256] for x in scene(shared).load()[::2])
     forward, back = untrained(a, b, T).prediction, untrained(b, a, 1 - T).prediction
     assert psnr(forward.clamp(0, 1), back.clamp(0, 1)) > 32
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_graphs_are_the_network(untrained):
+    net = QualityNet().cuda().half().to(memory_format=torch.channels_last)
+    net.load_state_dict(untrained.state_dict())
+    torch.nn.init.normal_(net.refine.head.weight, std=0.01)
+    filler, clip = InterpFiller(net), frames(n=6, h=272, w=480).cuda()
+    state = filler.begin(clip[:, 0].shape, seed=0, device=clip.device, dtype=clip.dtype)
+    for k in range(5):
+        ends, time = (Fraction(k), Fraction(k + 1)), (k + Fraction(1, 3),)
+        made, state = filler.fill(state, clip[:, k : k + 2], ends, time)
+        plain = InterpFiller(net)  # a filler's first sight of a shape is never a graph
+        alone, _ = plain.fill(type(state)(), clip[:, k : k + 2], ends, time)
+        assert (made - alone).abs().mean() < 1e-3

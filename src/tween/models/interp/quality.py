@@ -31,7 +31,7 @@ class QualityConfig:
 
     Attributes:
         context: width of a frame's context at 1/4; twice at 1/8, four times at 1/16.
-        depths: LGS blocks at 1/4, 1/8, 1/16; on a CPU one at 1/4 takes longer than all else (LOG.md).
+        depths: LGS blocks at 1/4, 1/8, 1/16; on a CPU one at 1/4 takes as long as the others together.
         refine: widths of the U-Net at 1/2, 1/4, 1/8, 1/16.
     """
 
