@@ -65,7 +65,8 @@ def stream(
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = StreamNet(config).to(place(device))
     if compiled:
-        torch._dynamo.config.suppress_errors = True  # what cannot be compiled here runs as it is, with a warning
+        # what this machine cannot compile runs as it is, with a warning
+        torch._dynamo.config.suppress_errors = True
         for block in net.blocks:
             block.compile(dynamic=False)
     forcing = forcing or Forcing(shift=5.0)
