@@ -3,7 +3,8 @@
 
     python -m bench.drift [--device cuda] [--sizes 64 256] [--runs 5] [--compiled]
 
-Needs only PyTorch, safetensors and src on the path. Refiner and encoder are stand-ins with random weights (drift_nets.py).
+Needs only PyTorch, safetensors and src on the path. Refiner and encoder are stand-ins with random weights
+(drift_nets.py).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from tween.cli import models
 from tween.cli.main import COMMANDS, main
 
 FLAGS = {
-    "interpolate": "--codec --crf --device --dry-run --factor --fps --frames --help --input-rate --json --model --output "
-    "--overwrite --pix-fmt --precision --preset --retime-duplicates --scale --scene --slowmo --ss --to",
+    "interpolate": "--codec --crf --device --dry-run --factor --fps --frames --help --input-rate --json --model "
+    "--output --overwrite --pix-fmt --precision --preset --retime-duplicates --scale --scene --slowmo --ss --to",
     "fill": "--codec --crf --device --draft --fps --frames --help --model --output --overwrite --pix-fmt --precision "
     "--scale --seed --text --times --variants",
     "generate": "--actions --blocks --crf --device --fps --help --image --latents --model --output --overlay "

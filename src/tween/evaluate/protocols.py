@@ -147,7 +147,9 @@ PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
 def choose(dataset: str, name: str | None = None) -> Protocol:
     """The protocol `name` of a set, or its first."""
     if dataset not in PROTOCOLS:
-        raise TweenError(f"there is no dataset {dataset!r} to measure on; choose one of {', '.join(PROTOCOLS)}")
+        raise TweenError(
+            f"there is no dataset {dataset!r} to measure on; choose one of {', '.join(PROTOCOLS)}"
+        )
     protocols = PROTOCOLS[dataset]
     if name is None:
         return next(iter(protocols.values()))
