@@ -70,7 +70,7 @@ def test_the_pivot_in_one_command(train, tmp_path, capsys):
 def test_the_pivot_measures_how_many_steps_its_minutes_allow(train, tmp_path, monkeypatch):
     archive(tmp_path / "data", train=12, test=8)
     where = ["--data", tmp_path / "data", "--out", tmp_path / "out", "--batch-size", 4]
-    monkeypatch.setattr("tween.recipes.world.WARM", 1)
+    monkeypatch.setattr("tween.engine.sitting.WARM", 1)
     assert (
         train("keypatches", *where, "--minutes", 0.02, 0.02, 0.02, "--seeds", 2, "--methods", "paired") == 0
     )

@@ -1,7 +1,6 @@
 """The whole chain at toy size: from the engine to a world that can be walked in."""
 
 import json
-import time
 from dataclasses import replace
 
 import pytest
@@ -16,8 +15,8 @@ from tween.models.stream.config import ActionConfig, StreamConfig
 from tween.models.stream.net.net import StreamNet
 from tween.models.stream.sampling import Sampling, even
 from tween.nn.vae import WanConfig
-from tween.recipes.stream import distil, draws, stream
-from tween.recipes.world import PARTS, WARM, Plan, doom, sitting
+from tween.recipes.stream import distil, draws
+from tween.recipes.world import PARTS, Plan, doom, sitting
 from tween.zoo.worlds import load_world
 
 ACTION = ActionConfig(layers=1, width=16, heads=2, embed=4, modulate=True)
@@ -104,42 +103,6 @@ def latents():
     g = torch.Generator().manual_seed(0)
     keys = torch.zeros(4, 21, 4, dtype=torch.uint8)
     return Window(torch.randn(4, 6, 4, 4, 6, generator=g).half(), keys, torch.zeros(4, 21, 2))
-
-
-def test_a_schedule_ends_when_the_minutes_do(latents, tmp_path):
-    """However fast this machine is; and goes on after."""
-    batch = draws(latents, batch_size=1)
-    run = stream(batch=batch, config=TOY.net, device="cpu", batch_size=1, runs=tmp_path / "runs")
-    begun = time.monotonic()
-    found = sitting(run, 0.1, None, tmp_path)
-    assert time.monotonic() - begun < 20
-    assert found["step"] > 3 * WARM
-    rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-    rates = [row["lr"] for row in rows if "lr" in row]
-    assert rates[-1] < 0.2 * max(rates)
-    assert checkpoint.header(tmp_path / "stream.safetensors")["step"] == found["step"]
-    assert sitting(run, 0.1, None, tmp_path)["step"] > found["step"] + 3 * WARM
-
-
-def test_slow_judges_are_reckoned_with(latents, tmp_path):
-    """They take most of the time here, and yet the schedule ends, judged, before the minutes do."""
-    spent = []
-
-    def validate(modules, step):
-        spent.append(step)
-        time.sleep(0.7)
-        return {"score": float(step)}
-
-    batch = draws(latents, batch_size=1)
-    fields = {"device": "cpu", "batch_size": 1, "runs": tmp_path / "runs", "validate": validate}
-    run = stream(batch=batch, config=TOY.net, best_key="score", **fields)
-    found = sitting(run, 0.2, None, tmp_path)
-    rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-    rates = [row["lr"] for row in rows if "lr" in row]
-    assert rates[-1] < 0.2 * max(rates)
-    assert spent[:2] == [WARM, 3 * WARM]
-    assert 3 <= len(spent[2:]) <= 7
-    assert spent[-1] == found["step"] == found["best"]
 
 
 def test_a_student_without_its_critic_begins_anew(latents, tmp_path):

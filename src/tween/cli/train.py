@@ -119,7 +119,7 @@ def finish(run: Any, resume: Path | bool = True, *, fit: bool = False) -> int:
     ranks = distributed.start()
     try:
         if fit:
-            from tween.recipes.world import fitted
+            from tween.engine.sitting import fitted
 
             report = fitted(run, run.minutes, resume)
         else:

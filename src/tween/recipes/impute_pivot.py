@@ -15,6 +15,7 @@ from torch import Tensor
 from tween.data.labelled import Labelled
 from tween.engine import checkpoint, train
 from tween.engine.run import Run
+from tween.engine.sitting import fitted
 from tween.evaluate import impute as measure
 from tween.models.impute.config import EncoderConfig, PatchConfig, Taps, Trunk
 from tween.models.impute.encoder import Encoder
@@ -24,7 +25,6 @@ from tween.models.impute.patches import patches
 from tween.models.impute.task import Objective
 from tween.recipes import impute, impute_feeds
 from tween.recipes.impute_feeds import PATCH_FILLS, Dealing, Keys
-from tween.recipes.world import fitted
 from tween.zoo.load import place
 
 METHODS: dict[str, tuple[Objective, dict[str, Any]]] = {

@@ -21,7 +21,8 @@ from tween.core import TweenError
 from tween.data.episodes import Episodes, windows
 from tween.data.record_doom import RATE, Doom, record_in_bulk
 from tween.engine import checkpoint, train
-from tween.engine.run import Report, Run
+from tween.engine.run import Run
+from tween.engine.sitting import cut, fitted
 from tween.evaluate.world import contact_sheet
 from tween.models.stream.config import DOOM, StreamConfig
 from tween.models.stream.distill import Matching
@@ -278,58 +279,11 @@ def sitting(run: Run, minutes: float, steps: int | None, out: Path) -> dict[str,
     resume = kept if alone and kept.is_file() and not own else True
     with keeping(run, kept):
         report = (
-            fitted(run, minutes, resume) if steps is None else train(_cut(run, steps, minutes), resume=resume)
+            fitted(run, minutes, resume) if steps is None else train(cut(run, steps, minutes), resume=resume)
         )
     spent = (time.monotonic() - begun) / 60
     about = {"step": report.step, "minutes": spent, "samples a second": report.samples_per_s}
     return about | {"best": report.best, "skipped": report.skipped} | report.metrics
-
-
-def fitted(run: Run, minutes: float, resume: bool | Path) -> Report:
-    """Train with a schedule that ends when the minutes do: a few steps say what a step takes, and two validations what
-    one takes, the first of which is slow. On the way both are asked again, lest a machine that is slower than it was
-    stops in the middle of its schedule."""
-    end, spent = time.monotonic() + 60 * minutes, []
-    last = run.folder / "last.safetensors" if resume is True else resume
-    first = checkpoint.header(last)["step"] if last.is_file() else 0
-    train(_timed(run, spent, eval_interval=first + WARM), resume=resume, until=first + WARM)  # compiles
-    first += 3 * WARM
-    report = train(_timed(run, spent, eval_interval=first), until=first)
-    for share in (0.5, 0.6, 1.0):  # of what is left
-        left = end - time.monotonic()
-        stepping = SHARE * left - (_times(left / 60) + 1) * (spent[-1] if spent else 0)
-        more = max(2, int(stepping * report.samples_per_s / run.batch_size))
-        cut = _cut(run, report.step + more, max(left, 1) / 60, first=report.step)
-        report = train(_timed(cut, spent), until=report.step + max(1, round(share * more)))
-    return report
-
-
-WARM = 20  # steps
-SHARE = 0.95  # of the time, for steps and judging; what is left is for saving
-
-
-def _timed(run: Run, spent: list[float], **changes: Any) -> Run:
-    """`run`, changed, which adds to `spent` the seconds that each validation takes."""
-
-    def validate(modules: torch.nn.ModuleDict, step: int) -> dict[str, float]:
-        begun = time.monotonic()
-        found = run.validate(modules, step)
-        spent.append(time.monotonic() - begun)
-        return found
-
-    return replace(run, validate=validate if run.validate else None, **changes)
-
-
-def _times(minutes: float) -> int:
-    """How often a run of so many minutes is saved and validated: about every minute, twice at least."""
-    return max(2, round(minutes))
-
-
-def _cut(run: Run, steps: int, minutes: float, first: int = 0) -> Run:
-    """`run` of so many steps, the rest of them judged `_times`."""
-    every = max(1, -(-(steps - first) // _times(minutes)))
-    optim = replace(run.optim, warmup=min(run.optim.warmup, steps // 10))
-    return replace(run, steps=steps, optim=optim, minutes=minutes, save_interval=every, eval_interval=every)
 
 
 @contextmanager
