@@ -14,6 +14,7 @@ from tween.engine.loop import train
 from tween.engine.run import Report, Run
 
 WARM = 20  # steps
+LATE = 30.0  # seconds that a schedule may end after the minutes rather than not at all
 SHARE = 0.95  # of the time, for steps and judging; what is left is for saving
 
 
@@ -35,7 +36,7 @@ def fitted(run: Run, minutes: float, resume: bool | Path) -> Report:
         left = end - time.monotonic()
         stepping = SHARE * left - (_times(left / 60) + 1) * (spent[-1] if spent else 0)
         more = max(2, int(stepping * report.samples_per_s / run.batch_size))
-        shorter = cut(run, report.step + more, max(left, 1) / 60, first=report.step)
+        shorter = cut(run, report.step + more, max(left, LATE) / 60, first=report.step)
         report = train(_timed(shorter, spent), until=report.step + max(1, round(share * more)))
     return report
 

@@ -86,9 +86,7 @@ def thesis(
     net = HybridNet(replace(config or THESIS, phase=phase))
     carried = None if start is None else _carried(net, find(start, runs), ranks)
     task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg, compile_=_wrap(compiled))
-    task.modules.to(
-        where, memory_format=torch.channels_last
-    )  # tokens are laid out so: nothing is turned round
+    task.modules.to(where, memory_format=torch.channels_last)  # as tokens lie: nothing is turned round
     every = schedule.epoch if steps is None else max(1, min(schedule.epoch, steps // 10))
     draw = feed.draw(schedule, batch_size, seed, where)
     if validate is None and feed.scenes:
