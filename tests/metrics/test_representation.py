@@ -30,8 +30,8 @@ def test_silhouette_and_davies_bouldin_are_scikit_learns(n, d, classes, seed):
         assert found.silhouette != found.silhouette  # NaN, where scikit-learn raises
         return
     a, b = x.double().numpy(), y.numpy()
-    assert found.silhouette == pytest.approx(theirs.silhouette_score(a, b), abs=1e-9)
-    assert found.davies_bouldin == pytest.approx(theirs.davies_bouldin_score(a, b), rel=1e-9)
+    assert found.silhouette == pytest.approx(theirs.silhouette_score(a, b), abs=1e-6)
+    assert found.davies_bouldin == pytest.approx(theirs.davies_bouldin_score(a, b), rel=1e-6)
 
 
 def test_the_ratio_of_distances_is_that_of_all_pairs():
