@@ -146,7 +146,9 @@ def test_decay_leaves_states_gains_and_biases_alone(tmp_path):
     assert {decay[name] for name in decay.keys() - free} == {1e-4}
 
 
-@pytest.mark.parametrize("stop", [1, 3, 5])
+@pytest.mark.parametrize(
+    "stop", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(5, marks=pytest.mark.long)]
+)
 def test_stop_and_resume_equals_no_stop(tmp_path, stop):
     """Across the unfreezing (step 3) with dropped paths, accumulation and an average of the weights."""
     plan = replace(PLANS[2], epochs=6, freeze=3, warmup=2, crop=64)

@@ -143,6 +143,7 @@ def half_hidden(index):
     return Clip(torch.where(hidden[:, None, None, None, None], grey, clip.frames), clip.keys, clip.mouse)
 
 
+@pytest.mark.long
 def test_distillation_makes_few_steps_serve(learned, tmp_path):
     """Where the picture is hidden, two steps of the pretrained network often come to half of two squares."""
     teacher = learned[0]
