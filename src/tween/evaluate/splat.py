@@ -38,6 +38,7 @@ def on_disk(vimeo: Path | None, x4k: Path | None) -> Callable[[nn.ModuleDict], d
     scenes = {name: DATASETS[SETS[name]].read(root) for name, root in roots.items()}
 
     def full(modules: nn.ModuleDict) -> dict[str, float]:
+        """Means by name."""
         filler, where = SplatFiller(modules["net"]), next(modules.parameters()).device
         return {f"{name}_psnr": measured(filler, name, found, where).psnr for name, found in scenes.items()}
 

@@ -76,6 +76,7 @@ class MaeTask:
         self.classes, self.since, self.ramp = classes, since, ramp
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
+        """One turn: Muon for the inner matrices, AdamW for the rest."""
         inner = {m.weight for m in self.mae.encoder.stages.modules() if isinstance(m, nn.Conv2d)}
         both = list(self.modules.parameters())
         return {

@@ -127,6 +127,7 @@ class SplatTask:
         return ("main",)
 
     def loss(self, turn: str, batch: Batch, step: int) -> Mapping[str, Tensor]:
+        """Weighted terms; flow supervision fades with the step."""
         w = self.weights
         wanted = {name: weight for name, weight in w.fixed.items() if weight}
         if "flow" in wanted:
