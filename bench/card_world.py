@@ -7,7 +7,6 @@ and of its autoencoder. Says what to write into the registry; run it again once 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tween.recipes.world import HELD_SEED, PARTS, openings
 from tween.zoo import ZOO
 from tween.zoo.cards import Training
 from tween.zoo.load import WEIGHTS
+from tween.zoo.shards import digest, split
 from tween.zoo.world_cards import write_world_card
 from tween.zoo.worlds import save_world
 
@@ -49,8 +49,9 @@ def main() -> None:
     options = parser.parse_args()
     path = WEIGHTS / "doom.safetensors"
     params = pack(options, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, sha256 {digest}, params {params}")
+    for part in split(path):
+        print(f"{part}: {part.stat().st_size / 1e6:.2f} MB")
+    print(f"sha256 {digest(path)}, params {params}")
     metrics = json.loads((options.out / "metrics.json").read_text())
     training = Training(
         recipe="`tween train doom`: the autoencoder first, then the network on its latents.",

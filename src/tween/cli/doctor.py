@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -13,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import tyro
+
+from tween.core import TweenError
 
 NEEDED = (
     "torch",
@@ -123,15 +124,19 @@ def _disk() -> Iterator[Finding]:
 def _weights() -> Iterator[Finding]:
     from tween.zoo import ZOO
     from tween.zoo.load import WEIGHTS
+    from tween.zoo.shards import digest
 
     for name, entry in ZOO.items():
         if entry.file is None:
             continue
         path = WEIGHTS / entry.file
         fix = "python -m pip install --force-reinstall tween-video"
-        if not path.is_file():
+        try:
+            found = digest(path)
+        except TweenError:
             yield Finding("weights", f"{name}: {path} is missing", fix, fatal=True)
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != entry.sha256:
+            continue
+        if found != entry.sha256:
             yield Finding("weights", f"{name}: {path} is not the released file", fix, fatal=True)
         else:
             yield Finding("weights", f"{name}: sha256 {entry.sha256[:12]}... as released")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import load as parse
+from safetensors.torch import load_file
 from torch import Tensor
 
 from tween.core import Filler, TweenError
 from tween.zoo.registry import ZOO, Entry, fillers
 from tween.zoo.selfcheck import quickest
+from tween.zoo.shards import digest, parts
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -75,27 +75,25 @@ def released(name: str) -> dict[str, Tensor]:
 
 
 def read(path: Path, sha256: str | None) -> dict[str, Tensor]:
-    """The tensors of a safetensors file whose SHA-256 must be `sha256`."""
-    return parse(checked(path, sha256))
+    """The tensors of the weights `path`, in one file or in shards, whose SHA-256 must be `sha256`."""
+    tensors: dict[str, Tensor] = {}
+    for part in checked(path, sha256):
+        tensors |= load_file(part)
+    return tensors
 
 
-def checked(path: Path, sha256: str | None) -> bytes:
-    """What is in the file `path`, whose SHA-256 must be `sha256`.
+def checked(path: Path, sha256: str | None) -> list[Path]:
+    """The files of the weights `path`, whose SHA-256 must be `sha256`.
 
     Raises:
-        TweenError: if it is missing, or another file.
+        TweenError: if one is missing, or they are others.
     """
-    if not path.is_file():
-        raise TweenError(
-            f"the weights {path.name} should be at {path}, but are not there; reinstall tween-video"
-        )
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
+    found = digest(path)
     if found != sha256:
         raise TweenError(
             f"the weights {path} should have the SHA-256 {sha256}, but have {found}; reinstall tween-video"
         )
-    return data
+    return parts(path)
 
 
 def _find(name: str) -> Entry:

@@ -23,8 +23,8 @@ class Entry:
             is estimated. None for what `zoo.worlds` opens.
         summary: one line for `tween models`.
         licence: of the weights, as SPDX.
-        file: below weights/; None for a method that has none.
-        sha256: of that file.
+        file: below weights/, in one file or in shards; None for a method that has none.
+        sha256: of that file, or of its shards one after the other.
         card: below cards/; None where there are no weights.
         params: number of weights.
         kind: what it is for: `interp` fills between frames, a `world` is walked in, a `vae` makes latents of frames. A

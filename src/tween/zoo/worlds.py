@@ -25,6 +25,7 @@ from tween.models.stream.sampling import Sampling
 from tween.nn.vae import WanConfig, WanVAE
 from tween.zoo.load import WEIGHTS, checked, place
 from tween.zoo.registry import ZOO, Entry
+from tween.zoo.shards import parts
 
 FORMAT = "1"
 MODES = {"universal": UNIVERSAL, "gta_drive": GTA_DRIVE, "templerun": TEMPLERUN}
@@ -112,15 +113,7 @@ def load_world(path: Path, device: str = "auto") -> World:
     where = place(device)
     dtype = torch.float16 if where.type == "cuda" else torch.float32
     try:
-        with safe_open(path, "pt") as file:
-            said = file.metadata() or {}
-            if said.get("tween-world") != FORMAT:
-                raise TweenError(
-                    f"expected a world, but {path} holds something else; `tween models` lists what there is"
-                )
-            names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
-        about = json.loads(said["about"])
+        about, tensors = _content(path)
         mode = MODES[about["mode"]]
         net = StreamNet(revived(StreamConfig, about["net"] | {"mode": mode}))
         vae = WanVAE(revived(WanConfig, about["vae"]))
@@ -148,6 +141,20 @@ def load_world(path: Path, device: str = "auto") -> World:
         device=where,
         dtype=dtype,
     )
+
+
+def _content(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What the file, or its shards, says about the world, and its tensors."""
+    tensors = {}
+    for part in parts(path):
+        with safe_open(part, "pt") as file:
+            said = file.metadata() or {}
+            if said.get("tween-world") != FORMAT:
+                raise TweenError(
+                    f"expected a world, but {path} holds something else; `tween models` lists what there is"
+                )
+            tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return json.loads(said["about"]), tensors
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
