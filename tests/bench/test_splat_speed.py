@@ -1,0 +1,31 @@
+import json
+
+import pytest
+
+from bench import common, splat_speed
+from tween.models.splat.config import TOY
+from tween.models.splat.net import SplatNet
+
+
+def test_a_row_for_each_size_and_number_of_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    monkeypatch.setattr(splat_speed, "SplatNet", lambda: SplatNet(TOY))
+    wanted = [
+        "--device",
+        "cpu",
+        "--runs",
+        "1",
+        "--sizes",
+        "80x64",
+        "--frames",
+        "2",
+        "3",
+        "--precision",
+        "fp32",
+    ]
+    splat_speed.main(wanted)
+    rows = json.loads((tmp_path / "splat_speed_cpu.json").read_text())["rows"]
+    assert [(row["size"], row["frames"]) for row in rows] == [("80x64", 2), ("80x64", 3)]
+    for row in rows:
+        assert row["first ms"] > row["further ms"] > 0
+        assert row["first ms"] == pytest.approx(1e3 * row["timing"]["median"])
