@@ -69,6 +69,13 @@ def test_scenes_of_clips(store):  # noqa: F811
     assert list(clip_scenes(store, shots(count=6))) == []
 
 
+def test_several_scenes_of_a_clip_start_apart(store):  # noqa: F811
+    found = list(clip_scenes(store, shots(count=20, reach=5), each=2))
+    assert [s.name for s in found] == ["shot 0 frame 1", "shot 0 frame 3"]
+    assert not torch.equal(found[0].truth, found[1].truth)
+    assert len(list(clip_scenes(store, shots(count=16, reach=5), each=3))) == 1  # no room for a second one
+
+
 def test_curves_are_the_same_every_time(store):  # noqa: F811
     one, two = (list(curved_scenes(store, 2, (64, 64))) for _ in range(2))
     assert all(torch.equal(a.truth, b.truth) for a, b in zip(one, two, strict=True))

@@ -33,6 +33,8 @@ class Options:
     """For windows: where decoded clips are kept; else DATA/packed."""
     hold_out: Annotated[int, arg(metavar="K")] = 0
     """For windows: only every K-th shot, as in training; 0: all."""
+    each: int = 1
+    """For windows: how many of every shot."""
     curves: int = 30
     """For windows: how many made scenes of curved and accelerating motion, cut from the same clips."""
     pixels: float = 24.0
@@ -94,7 +96,7 @@ def windows(options: Options, filler: Any) -> dict[str, Any]:
     shots = split(shots, options.hold_out)[1] if options.hold_out else shots
     fillers, values = beside(filler, BESIDE, options.device), {}
     for kind, scenes in (
-        ("clips", clip_scenes(store, shots)),
+        ("clips", clip_scenes(store, shots, each=options.each)),
         ("curves", curved_scenes(store, options.curves)),
     ):
         found = window_psnr(fillers, scenes, device=device)

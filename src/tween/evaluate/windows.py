@@ -59,19 +59,22 @@ def filled(filler: Filler[Any], scene: Scene, device: torch.device | str) -> Ten
     return whole.fill(state, known, TIMES[near], (scene.t,))[0][:, 0].float().clamp(0, 1)
 
 
-def clip_scenes(store: FrameStore, windows: Windows, *, most: int = 12) -> Iterator[Scene]:
-    """One of each shot, from its middle: frames as far apart as its motion and length allow, at most `most`; the true
-    one is nearest to the middle of the inner gap. Shots of fewer than seven frames have none."""
+def clip_scenes(store: FrameStore, windows: Windows, *, most: int = 12, each: int = 1) -> Iterator[Scene]:
+    """`each` of every shot, spread evenly, as many as start at different frames: frames as far apart as its motion and
+    length allow, at most `most`; the true one is nearest to the middle of the inner gap. Shots of fewer than seven
+    frames have none."""
     for i, (first, count, reach) in enumerate(
         zip(windows.first.tolist(), windows.count.tolist(), windows.reach.tolist(), strict=True)
     ):
         gap = min(reach, (count - 1) // 3, most)
         if gap < 2:
             continue
-        start = first + (count - 1 - 3 * gap) // 2
-        index = [start + k * gap for k in range(4)] + [start + gap + gap // 2]
-        frames = whole_frames(store, index)
-        yield Scene(f"shot {i}", frames[:-1], frames[-1], Fraction(gap // 2, gap))
+        spare = count - 1 - 3 * gap
+        for offset in sorted({spare * (2 * k + 1) // (2 * each) for k in range(each)}):
+            start = first + offset
+            index = [start + k * gap for k in range(4)] + [start + gap + gap // 2]
+            frames = whole_frames(store, index)
+            yield Scene(f"shot {i} frame {offset}", frames[:-1], frames[-1], Fraction(gap // 2, gap))
 
 
 def whole_frames(store: FrameStore, index: list[int]) -> Tensor:
