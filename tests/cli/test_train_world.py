@@ -99,6 +99,8 @@ def test_flags_of_the_whole_chain_are_those_of_its_plan():
         "rates",
         "learn",
         "latents",
+        "rollouts",
+        "walks",
         "compiled",
     ):
         assert args[name] == getattr(plan, name), name
@@ -108,4 +110,5 @@ def test_flags_of_the_whole_chain_are_those_of_its_plan():
         plan.forcing.teach,
     )
     assert args["window"] == plan.net.rule.window
+    assert args["channels"] == plan.vae.latent == plan.net.channels
     assert args["steps"] == len(plan.many.steps)

@@ -121,6 +121,21 @@ def test_a_student_without_its_critic_begins_anew(latents, tmp_path):
     assert sitting(run(tmp_path / "two"), 1, 2, tmp_path)["step"] == 2
 
 
+def test_a_student_that_fails_costs_only_itself(made, tmp_path, monkeypatch):
+    out, _ = made
+    for name in PARTS[:2]:
+        (tmp_path / f"{name}.safetensors").write_bytes((out / "out" / f"{name}.safetensors").read_bytes())
+
+    def fails(**_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("tween.recipes.world.distil", fails)
+    facts = doom(tmp_path, replace(TOY, minutes=(0, 0, 1), episodes=1, runs=tmp_path / "runs"))
+    assert facts["student"] == {"failed": ["CUDA out of memory"]}
+    assert facts["world"]["is"] == "many"
+    assert load_world(tmp_path / "doom-world.safetensors", "cpu").filler.sampling == TOY.many
+
+
 def test_a_part_without_minutes_or_weights(tmp_path):
     with pytest.raises(TweenError, match="should hold vae-small"):
         doom(tmp_path, replace(TOY, minutes=(0, 0, 0), episodes=1))

@@ -30,12 +30,15 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--learn", type=int, default=17, help="frames of a clip that the autoencoder learns at a time"
     )
+    p.add_argument("--channels", type=int, default=16, help="of a latent: more keep finer detail")
     p.add_argument("--latents", type=int, default=21, help="of a clip that the network learns")
     p.add_argument("--window", type=int, default=6, help="latents that a block sees, its own among them")
     p.add_argument("--teach", choices=("teacher", "diffusion"), default="teacher", help="kind of forcing")
     p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
     p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
     p.add_argument("--steps", type=int, default=4, help="of sampling, before distillation")
+    p.add_argument("--rollouts", type=int, default=200, help="of a second, judged in the end")
+    p.add_argument("--walks", type=int, default=64, help="of a minute, judged in the end")
     p.add_argument("--device", default="auto")
     p.add_argument("--no-compile", dest="compiled", action="store_false")
     p.add_argument("--runs", type=Path, default=Path("runs"), help="full checkpoints and logs")
@@ -50,10 +53,22 @@ def doom(args: dict[str, Any]) -> int:
     from tween.models.stream.config import DOOM, Rule
     from tween.models.stream.sampling import Sampling, even
     from tween.models.stream.task import Forcing
+    from tween.nn.vae import SMALL
     from tween.recipes.world import Plan
     from tween.recipes.world import doom as chain
 
-    same = ("episodes", "held", "processes", "learn", "latents", "device", "compiled", "runs")
+    same = (
+        "episodes",
+        "held",
+        "processes",
+        "learn",
+        "latents",
+        "rollouts",
+        "walks",
+        "device",
+        "compiled",
+        "runs",
+    )
     chain(
         args["out"],
         Plan(
@@ -62,7 +77,8 @@ def doom(args: dict[str, Any]) -> int:
             minutes=tuple(args["minutes"]),
             batches=tuple(args["batches"]),
             rates=tuple(args["rates"]),
-            net=replace(DOOM, rule=Rule(window=args["window"])),
+            vae=replace(SMALL, latent=args["channels"]),
+            net=replace(DOOM, channels=args["channels"], rule=Rule(window=args["window"])),
             forcing=Forcing(teach=args["teach"], shift=args["shift"], stain=args["stain"]),
             many=even(args["steps"], shift=args["shift"]),
             few=Sampling(shift=args["shift"]),
@@ -158,7 +174,7 @@ def stream(args: dict[str, Any]) -> int:
         run = recipes.distil(teacher=net, matching=Matching(sampling=sampling, shift=shift), **common)
     else:
         run = recipes.stream(
-            config=replace(DOOM, rule=Rule(window=args["window"])),
+            config=replace(DOOM, channels=codec.config.latent, rule=Rule(window=args["window"])),
             forcing=Forcing(teach=args["teach"], shift=shift, stain=args["stain"]),
             compiled=args["compiled"] and place(args["device"]).type == "cuda",
             **common,

@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -97,7 +99,8 @@ def doom(out: Path, plan: Plan) -> dict[str, Any]:
     """Record, train what has minutes, judge, and leave in `out`: half-precision weights of each part, some seconds
     after they come, `metrics.json`, `sheet.png`, and the world itself, `doom-world.safetensors`.
 
-    It ends before the network if that has neither minutes nor weights in `out`, and without a student likewise.
+    It ends before the network if that has neither minutes nor weights in `out`, and without a student likewise. The
+    world is written when its network is there, and again when all is judged; a student that fails costs only itself.
 
     Raises:
         TweenError: if the autoencoder has neither, or the held-out episodes lack what they are judged by.
@@ -113,14 +116,29 @@ def doom(out: Path, plan: Plan) -> dict[str, Any]:
         return told.facts
     latents = encoded_clips(codec, train_on, plan, told)
     base = network(latents, codec, few, plan, out, told)
-    student = taught(latents, base, codec, few, plan, out, told)
+    walkable(out, base, codec, plan.many, openings(judge_by))
+    student = None
+    try:
+        student = taught(latents, base, codec, few, plan, out, told)
+    except (TweenError, RuntimeError) as error:  # of memory, of a compiler, of numbers that are none
+        traceback.print_exc()
+        told(student={"failed": str(error).splitlines()[:1]})
     worlds = {"many": (base, plan.many)} | ({"few": (student, plan.few)} if student else {})
     best = judged(worlds, codec, judge_by, plan, out, told)
     net, sampling = worlds[best]
-    world = out / "doom-world.safetensors"
-    save_world(world, net.half(), codec.half(), sampling, name="doom", rate=RATE, pictures=openings(judge_by))
+    world = walkable(out, net, codec, sampling, openings(judge_by))
     told(world={"bytes": world.stat().st_size, "is": best})
     return told.facts
+
+
+def walkable(
+    out: Path, net: StreamNet, codec: WanVAE, sampling: Sampling, pictures: Sequence[Tensor]
+) -> Path:
+    """The world in one file, in half precision; the networks stay as they are."""
+    world = out / "doom-world.safetensors"
+    half = deepcopy(net).half(), deepcopy(codec).half()
+    save_world(world, *half, sampling, name="doom", rate=RATE, pictures=pictures)
+    return world
 
 
 class Told:
