@@ -35,6 +35,11 @@ def add_keypatches(p: argparse.ArgumentParser) -> None:
     p.add_argument("--batch-size", type=int, default=512, help="of encoder and judge")
     _dealing(p)
     p.add_argument("--held", type=int, default=10_000, help="pictures to measure on")
+    p.add_argument(
+        "--taps", choices=("paper", "seed"), default="paper", help="features that drift: all, or 9 to 125"
+    )
+    p.add_argument("--lr", type=float, default=8e-4, help="of the refiners")
+    p.add_argument("--reuse", action="store_true", help="encoder and judge in --runs stay as they are")
     _machine(p)
 
 
@@ -42,13 +47,13 @@ def keypatches(args: dict[str, Any]) -> int:
     """The sitting."""
     from tween.core import TweenError
     from tween.models.impute.config import EncoderConfig, Trunk
-    from tween.recipes.impute_pivot import METHODS, MORE, Plan, pivot
+    from tween.recipes.impute_pivot import METHODS, MORE, TAPS, Plan, pivot
 
     unknown = [m for m in args["methods"] if m not in METHODS | MORE]
     if unknown:
         raise TweenError(f"there is no method {unknown[0]!r}; choose of {', '.join(METHODS | MORE)}")
     steps = args["steps"] or (None, None, None)
-    same = ("seeds", "fill", "batch_size", "held", "precision", "device", "runs")
+    same = ("seeds", "fill", "batch_size", "held", "lr", "reuse", "precision", "device", "runs")
     width = args["width"]
     plan = Plan(
         **{name: args[name] for name in same},
@@ -56,6 +61,7 @@ def keypatches(args: dict[str, Any]) -> int:
         steps=tuple(steps),
         shares=tuple(args["shares"]),
         methods=tuple(args["methods"]),
+        taps=TAPS[args["taps"]],
         patch=args["patch_size"],
         encoder=EncoderConfig(width=args["encoder_width"]),
         trunk=Trunk(width=width, layers=args["layers"], heads=max(1, width // 64), ffn=8 * width // 3),

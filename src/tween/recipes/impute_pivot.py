@@ -17,7 +17,7 @@ from tween.engine import checkpoint, train
 from tween.engine.run import Run
 from tween.engine.sitting import fitted
 from tween.evaluate import impute as measure
-from tween.models.impute.config import EncoderConfig, PatchConfig, Taps, Trunk
+from tween.models.impute.config import PIVOT, SEED, EncoderConfig, PatchConfig, Taps, Trunk
 from tween.models.impute.encoder import Encoder
 from tween.models.impute.masks import nested, patch_order
 from tween.models.impute.net import PatchRefiner
@@ -43,6 +43,8 @@ MORE: dict[str, tuple[Objective, dict[str, Any]]] = {
 }
 """Ablations of the first."""
 
+TAPS = {"paper": PIVOT, "seed": SEED}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -55,6 +57,9 @@ class Plan:
         shares: of patches that are given; a refiner learns them all.
         fill: what refiners begin with.
         methods: of `METHODS` and `MORE`.
+        taps: the features that drift.
+        lr: of refiners.
+        reuse: encoder and judge that lie in `runs` stay as they are.
         held: pictures to measure on, of the test split.
     """
 
@@ -65,6 +70,9 @@ class Plan:
     fill: str = "idw"
     patch: int = 4
     methods: tuple[str, ...] = tuple(METHODS)
+    taps: Taps = PIVOT
+    lr: float = 8e-4
+    reuse: bool = False
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     trunk: Trunk = field(default_factory=Trunk)
     dealing: Dealing = field(default_factory=Dealing)
@@ -77,30 +85,43 @@ class Plan:
 
 def pivot(learned: Labelled, held: Labelled, plan: Plan, out: Path) -> dict[str, Any]:
     """Train all, measure all, and leave in `out`: keypatches.json, keypatches.md, keypatches.png, and in half
-    precision the encoder and the first seed's refiners."""
+    precision the encoder and the first seed's refiners. All methods take turns, so that what is written after each
+    seed compares them all."""
     begun, device = time.monotonic(), place(plan.device)
-    learned, held = learned.to(device), held.to(device)
-    held = replace(held, pictures=held.pictures[: plan.held], labels=held.labels[: plan.held])
+    learned, held = learned.to(device), some(held, plan.held).to(device)
     encoder, judge = (classifier(learned, plan, i) for i in (0, 1))
-    nets, steps = refiners(learned, encoder, plan)
-    some = torch.randperm(len(learned), generator=torch.Generator().manual_seed(0))[: len(held)].to(device)
-    real = measure.judged(judge.vector, learned.pictures[some])
+    real = measure.judged(judge.vector, some(learned, len(held)).pictures)
     facts = {
         "encoder accuracy": accuracy(encoder, held),
         "judge accuracy": accuracy(judge, held),
         "pictures": len(held),
-        "steps": steps,
         "floor": measure.frechet(measure.judged(judge.vector, held.pictures), real),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
         "torch": torch.__version__,
     }
-    table = measured(nets, held, judge, real, plan)
-    facts["minutes"] = (time.monotonic() - begun) / 60
-    write(out, {"facts": facts, "table": table})
-    sheet(nets, held, plan).save(out / "keypatches.png")
-    for name in ("keypatches-encoder", *(f"keypatches-{method}-0" for method in nets)):
-        checkpoint.lean(plan.runs / name / "last.safetensors", out / f"{name}.safetensors")
-    return {"facts": facts, "table": table}
+    nets: dict[str, list[PatchRefiner]] = {method: [] for method in plan.methods}
+    steps, found = plan.steps[2], {}
+    for seed in range(plan.seeds):
+        for method in nets:
+            run = refiner(learned, encoder, plan, method, seed)
+            steps = trained(run, plan.minutes[2], steps)
+            nets[method].append(impute.read_refiner(run.folder / "last.safetensors", plan.device))
+        facts |= {"steps": steps, "minutes": (time.monotonic() - begun) / 60}
+        found = {"facts": facts, "table": measured(nets, held, judge, real, plan)}
+        write(out, found)
+        if seed == 0:
+            sheet(nets, held, plan).save(out / "keypatches.png")
+            for name in ("keypatches-encoder", *(f"keypatches-{method}-0" for method in nets)):
+                checkpoint.lean(plan.runs / name / "last.safetensors", out / f"{name}.safetensors")
+    return found
+
+
+def some(data: Labelled, count: int) -> Labelled:
+    """So many pictures of all classes."""
+    chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:count].to(
+        data.labels.device
+    )
+    return replace(data, pictures=data.pictures[chosen], labels=data.labels[chosen])
 
 
 def write(out: Path, found: dict[str, Any]) -> None:
@@ -125,25 +146,15 @@ def classifier(data: Labelled, plan: Plan, i: int) -> Encoder:
         ema=0.995,
         runs=plan.runs,
     )
-    trained(run, plan.minutes[i], plan.steps[i])
+    if not (plan.reuse and (run.folder / "last.safetensors").is_file()):
+        trained(run, plan.minutes[i], plan.steps[i])
     return impute.read_encoder(run.folder / "last.safetensors", plan.device)
-
-
-def refiners(data: Labelled, encoder: Encoder, plan: Plan) -> tuple[dict[str, list[PatchRefiner]], int]:
-    """Method -> one of each seed, and the steps that each took."""
-    nets, steps = {}, plan.steps[2]
-    for method in plan.methods:
-        nets[method] = []
-        for seed in range(plan.seeds):
-            run = refiner(data, encoder, plan, method, seed)
-            steps = trained(run, plan.minutes[2], steps)
-            nets[method].append(impute.read_refiner(run.folder / "last.safetensors", plan.device))
-    return nets, steps
 
 
 def refiner(data: Labelled, encoder: Encoder, plan: Plan, method: str, seed: int) -> Run:
     """One run."""
     objective, changes = (METHODS | MORE)[method]
+    objective = replace(objective, taps=replace(plan.taps, plain=plan.taps.plain or objective.taps.plain))
     side, dealing = data.pictures.shape[-1] // plan.patch, plan.dealing
     dealing = replace(dealing, classes=min(dealing.classes, len(data.classes)))
     counts = [round(share * side**2) for share in plan.shares]
@@ -163,6 +174,7 @@ def refiner(data: Labelled, encoder: Encoder, plan: Plan, method: str, seed: int
         encoder,
         objective,
         patch=plan.patch,
+        lr=plan.lr,
         name=f"keypatches-{method}-{seed}",
         device=plan.device,
         seed=seed,

@@ -132,3 +132,6 @@ LIGHT = Taps(patches=())
 
 PAPER = Taps(stem=True, every=2, locations=True, most=1 << 20)
 """The drifting paper's (appendix A.5)."""
+
+PIVOT = Taps(stem=True, every=2, locations=True, most=256, plain=True)
+"""The same, but of large maps 256 places, evenly spread: every pixel of a small picture is in sight of one."""
