@@ -67,7 +67,7 @@ def test_a_world_from_a_file_is_the_one_that_was_written(tmp_path, picture, mode
 
 def test_a_session_of_a_real_world_is_kept_in_a_file(tmp_path, picture):
     written(tmp_path / "a.safetensors", picture)
-    place = load_world(tmp_path / "a.safetensors", "cpu")
+    place = load_world(str(tmp_path / "a.safetensors"), "cpu")
     _, here = place.open().step()
     here.save(tmp_path / "here")
     back = session.load(tmp_path / "here", place.filler)

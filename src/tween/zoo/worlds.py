@@ -104,7 +104,7 @@ def save_world(
     )
 
 
-def load_world(path: Path, device: str = "auto") -> World:
+def load_world(path: str | Path, device: str = "auto") -> World:
     """The world of a file, on `device` in half precision on CUDA, in fp32 elsewhere.
 
     Raises:
@@ -113,7 +113,7 @@ def load_world(path: Path, device: str = "auto") -> World:
     where = place(device)
     dtype = torch.float16 if where.type == "cuda" else torch.float32
     try:
-        about, tensors = _content(path)
+        about, tensors = _content(Path(path))
         mode = MODES[about["mode"]]
         net = StreamNet(revived(StreamConfig, about["net"] | {"mode": mode}))
         vae = WanVAE(revived(WanConfig, about["vae"]))
