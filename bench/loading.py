@@ -67,7 +67,8 @@ def main(argv: list[str] | None = None) -> None:
 def make(folder: Path, samples: int) -> list[Path]:
     """The same samples as PNG and as they are: soft shapes under the grain of a camera, so that PNG has real work."""
     for name in ("png", "raw"):
-        shards.write(folder / name, map(picture, range(samples)), raw=name == "raw", per_shard=500)
+        pictures = shards.in_threads(picture, range(samples), os.cpu_count() or 1)
+        shards.write(folder / name, pictures, raw=name == "raw", per_shard=500)
     return [folder / "png", folder / "raw"]
 
 
@@ -166,7 +167,9 @@ def busy(device: torch.device) -> Iterator[list[float]]:
     """Fills with the share of time in which a kernel ran, as nvidia-smi samples it while the block runs."""
     percents: list[float] = []
     over = threading.Event()
-    ask = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-i", "0"]
+    ask = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+    if device.type == "cuda":  # by its name: CUDA_VISIBLE_DEVICES renumbers, but not for nvidia-smi
+        ask += ["-i", f"GPU-{torch.cuda.get_device_properties(device).uuid}"]
 
     def watch() -> None:
         while not over.wait(0.5):

@@ -75,19 +75,14 @@ def main(argv: list[str] | None = None) -> None:
     present, notes = backends(device)
     agreement = agree(present, device)
     runs = arguments.runs or (20 if device.type == "cuda" else 3)
-    rows = [row for case in CASES[device.type] for row in at(case, present, device, runs)]
-    rows += tuned(device, runs) if "triton" in present else []
     name = torch.cuda.get_device_name().replace(" ", "-").lower() if device.type == "cuda" else "cpu"
-    print(
-        save(
-            f"raster_{name}",
-            rows,
-            channels=CHANNELS,
-            tile=TILE[device.type],
-            agreement=agreement,
-            notes=notes,
-        )
-    )
+    about = {"channels": CHANNELS, "tile": TILE[device.type], "agreement": agreement, "notes": notes}
+    rows: list[dict[str, Any]] = []
+    for case in CASES[device.type]:
+        rows += at(case, present, device, runs)
+        print(save(f"raster_{name}", rows, **about), flush=True)  # what follows may take long
+    if "triton" in present:
+        save(f"raster_{name}", rows + tuned(device, runs), **about)
 
 
 def lifted(case: Case, device: torch.device) -> tuple[Gaussians, Camera]:
