@@ -76,6 +76,18 @@ def test_a_row_that_another_process_is_at_is_left_to_it(lab, monkeypatch):
     assert [result["row"] for *_, result in ablate(asked, [0], lab)] == ["exp1c-hybrid", "exp1f-se"]
 
 
+def test_no_row_uses_up_what_the_next_may_compile(lab, monkeypatch):
+    compiled = torch.compile(lambda x, n: x + n, dynamic=False, backend="eager", fullgraph=True)
+
+    def build(row, seed, lab, **_):
+        compiled(torch.zeros(2), 0.5 + seed)  # fails when compiled more often than torch allows
+        raise TweenError("compiled")
+
+    monkeypatch.setattr(lab_module, "build", build)
+    (row,) = named("phase1", "exp1f-se")
+    assert {str(error) for *_, error in ablate([row], range(10), lab)} == {"compiled"}
+
+
 def test_a_result_is_a_function_of_row_seed_and_setting(lab, tmp_path):
     row = named("phase1", "exp1f-se")
     (one,), (two,) = ([r for _, _, r in ablate(row, [3], replace(lab, out=tmp_path / n))] for n in "ab")

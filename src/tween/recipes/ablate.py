@@ -209,6 +209,7 @@ def label(row: Row, seed: int, lab: Lab) -> str:
 
 def measured(row: Row, seed: int, lab: Lab) -> Result:
     """Train (where the row is trained), fill every scene, write the result."""
+    torch._dynamo.reset()  # it compiles a function eight ways at most and then leaves it slow, without an error
     name = label(row, seed, lab)
     row = effective(row, lab)
     steps = budget(row, seed, lab, name) if row.trained else 1
