@@ -8,6 +8,7 @@ frames are judged: what the judge itself is worth.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ World = Callable[[Tensor, Tensor, Tensor], Tensor]
 ORDERS = ("left", "right", "walk", "stand")
 LEAST_TURN = 0.05  # of the mouse, half an arrow key
 WALKED, STOOD = 12.0, 0.1  # units a frame; Doom's player walks 16.7 when nothing is in the way
+THREADS = 8  # clips judged at a time
 TALL = 1.2  # Doom's pixels are meant to be so much higher than wide, and the engine draws them square
 
 
@@ -91,7 +93,8 @@ def measure(frames: Tensor) -> Tensor:
     divergence of the linear field that fits the flow best about the middle of the picture, a frame, the median over
     the clip: positive where one walks on.
     """
-    return torch.stack([_moved(clip) for clip in frames])
+    with ThreadPoolExecutor(THREADS) as pool:  # OpenCV waits for nobody
+        return torch.stack(list(pool.map(_moved, frames)))
 
 
 def _moved(clip: Tensor) -> Tensor:
