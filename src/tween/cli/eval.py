@@ -16,7 +16,7 @@ from rich.progress import track
 from rich.table import Table as Grid
 from tyro.conf import Positional, arg
 
-from tween.cli import eval_splat
+from tween.cli import eval_impute, eval_splat
 from tween.core import TweenError
 
 
@@ -66,6 +66,8 @@ def main(argv: list[str]) -> int:
     """Print one line (the means and the protocol they were measured by) or a table."""
     if argv[:1] == ["splat"] and argv[1:2] and argv[1] in eval_splat.DATASETS:
         return eval_splat.main(argv[1:])
+    if argv[:1] == ["impute"] and (len(argv) < 2 or argv[1].startswith("-")):
+        return eval_impute.main(argv[1:])
     options = tyro.cli(Options, args=argv, prog="tween eval")
     if options.compare:
         return compare(*options.compare)

@@ -82,6 +82,13 @@ def add_impute(p: argparse.ArgumentParser) -> None:
         "--encoder", type=Path, metavar="CHECKPOINT", help="of NAME-encoder or latent-mae; else trained first"
     )
     p.add_argument("--encoder-steps", type=int, help="0: random features; 4000, but 0 for fake")
+    p.add_argument("--encoder-minutes", type=float, help="of gaps: instead of steps")
+    p.add_argument("--packed", type=Path, help="of gaps: where decoded clips are kept")
+    p.add_argument("--cuts", type=int, default=4000, help="of gaps: stretches of clips to learn from")
+    p.add_argument(
+        "--hold-out", type=int, default=8, help="of gaps: every so many'th shot is not learned from"
+    )
+    p.add_argument("--workers", type=int, default=8, help="of gaps: threads that decode and cut")
     p.add_argument(
         "--feature-space", choices=("resnet", "latent_mae"), default="resnet", help="of latent input"
     )
@@ -136,7 +143,9 @@ def impute(args: dict[str, Any]) -> int:
     from tween.cli.train import finish
     from tween.recipes import impute_chain
 
-    return finish(impute_chain.refiner(args, dealing(args)), args["resume"] or True)
+    run = impute_chain.refiner(args, dealing(args))
+    fit = args["dataset"] == "gaps" and args["steps"] is None and args["minutes"] is not None
+    return finish(run, args["resume"] or True, fit=fit)
 
 
 def latent_mae(args: dict[str, Any]) -> int:
@@ -175,8 +184,10 @@ def dealing(args: dict[str, Any]) -> Any:
 
 
 def _data(p: argparse.ArgumentParser) -> None:
-    kinds = ("cifar10", "folder", "fake", "shapes", "maze", "clips", "wansynth")
-    p.add_argument("--dataset", choices=kinds, default="cifar10", help="the last four are clips")
+    kinds = ("cifar10", "folder", "fake", "shapes", "maze", "clips", "gaps", "wansynth")
+    p.add_argument(
+        "--dataset", choices=kinds, default="cifar10", help="the last five are clips; gaps: as released"
+    )
     p.add_argument(
         "--data-path", type=Path, help="of cifar10, a folder of classes, shots.csv or latents' shards"
     )
@@ -189,8 +200,7 @@ def _data(p: argparse.ArgumentParser) -> None:
         "--codes",
         type=int,
         nargs="+",
-        default=(1024, 512),
-        help="classes of clips, the first that are filled",
+        help="classes of clips, the first that are filled; 1024 512, of gaps 64 32",
     )
 
 

@@ -10,6 +10,9 @@ import torch
 
 from tween.core import Filler, TweenError
 from tween.engine import checkpoint
+from tween.models.impute.config import Trunk, VideoConfig
+from tween.models.impute.filler import ImputeFiller
+from tween.models.impute.net import VideoRefiner
 from tween.models.interp.config import NetConfig
 from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
@@ -78,7 +81,10 @@ def restored(path: Path, device: torch.device, dtype: torch.dtype, scale: float 
     Raises:
         TweenError: if its config or weights are of another version.
     """
-    stored = checkpoint.header(path)["config"].get("configs", {}).get("net")
+    configs = checkpoint.header(path)["config"].get("configs", {})
+    if "channels" in configs.get("refiner", {}):
+        return refining(path, device, dtype)
+    stored = configs.get("net")
     if stored is None:
         raise TweenError(f"{path} stores no config of its network, so it cannot be built; train it anew")
     config = config_of(stored, path)
@@ -97,6 +103,23 @@ def restored(path: Path, device: torch.device, dtype: torch.dtype, scale: float 
     if isinstance(net, FastNet | QualityNet):
         return InterpFiller(net.to(device, dtype, memory_format=torch.channels_last), scale=scale)
     return HybridFiller(net.to(device), dtype=dtype, scale=scale)
+
+
+def refining(path: Path, device: torch.device, dtype: torch.dtype) -> Filler[Any]:
+    """A refiner of pictures, over what `fast` fills.
+
+    Raises:
+        TweenError: if it refines latents, whose autoencoder is not known here.
+    """
+    values = checkpoint.header(path)["config"]["configs"]["refiner"]
+    config = VideoConfig(**values | {"trunk": Trunk(**values["trunk"])})
+    if config.channels != 3:
+        raise TweenError(
+            f"{path} refines latents of {config.channels} channels; only refiners of pictures are run"
+        )
+    net = VideoRefiner(config)
+    net.load_state_dict(checkpoint.part(checkpoint.weights(path), "refiner."))
+    return ImputeFiller(net.to(device), load("fast", device=str(device), precision="fp32"), dtype=dtype)
 
 
 def config_of(stored: dict[str, Any], path: Path) -> FastConfig | QualityConfig | NetConfig | SplatConfig:

@@ -16,12 +16,13 @@ from tween.data import labelled, latents
 from tween.data.squares import squares
 from tween.engine import distributed, train
 from tween.engine.run import Run
+from tween.engine.sitting import fitted
 from tween.models.impute.config import EncoderConfig, PatchConfig, Taps, Trunk
 from tween.models.impute.corrupt import Noise, by_distance, gaussian, none
 from tween.models.impute.encoder import Encoder
 from tween.models.impute.task import Objective
 from tween.nn.vae.sd import SdVAE, open_sd
-from tween.recipes import impute, impute_feeds, impute_video
+from tween.recipes import impute, impute_feeds, impute_gaps, impute_video
 from tween.recipes.impute_feeds import PATCH_FILLS, Dealing, Keys
 from tween.recipes.impute_video import Clips, Video
 from tween.zoo.load import place
@@ -49,6 +50,8 @@ class Pictures(NamedTuple):
 def refiner(args: Flags, dealing: Dealing) -> Run:
     """The run of a refiner. Its encoder is read, or trained first, as `NAME-encoder`."""
     distributed.start()
+    if args["dataset"] == "gaps":
+        return _gaps(args, dealing)
     return _still(args, dealing) if args["dataset"] in IMAGES else _moving(args, dealing)
 
 
@@ -205,14 +208,20 @@ def decoded(found: Pictures) -> Tensor:
     return torch.cat([(part * 255).round().byte() for part in parts])
 
 
-def before(make: Callable[..., Run], fields: dict[str, Any], steps: int, *, lr: float) -> Encoder:
-    """The encoder that `make` describes, trained for so many steps; of 0 steps, its random beginning."""
+def before(
+    make: Callable[..., Run], fields: dict[str, Any], steps: int, *, lr: float, minutes: float | None = None
+) -> Encoder:
+    """The encoder that `make` describes, trained for so many steps, or minutes instead; of 0 steps, its random
+    beginning."""
     name = f"{fields['name']}-encoder"
     same = {key: fields[key] for key in ("device", "precision", "seed", "runs")}
     run = make(name=name, steps=max(1, steps), lr=lr, batch_size=256, **same)
     if not steps:
         return run.task.modules["encoder"]
-    train(run)
+    if minutes is None:
+        train(run)
+    elif not (run.folder / "last.safetensors").is_file():
+        fitted(run, minutes, True)
     with distributed.first():  # that process has written it
         return impute.read_encoder(run.folder / "last.safetensors", fields["device"])
 
@@ -267,7 +276,8 @@ def moving(args: Flags) -> tuple[Clips, Video]:
     if path is None:
         raise TweenError(f"the data set {kind} needs --data-path, but there is none; say where it lies")
     video = Video(
-        codes=tuple(args["codes"]), encoder=EncoderConfig(width=args["encoder_width"], blocks=(2, 2, 2))
+        codes=tuple(args["codes"] or Video().codes),
+        encoder=EncoderConfig(width=args["encoder_width"], blocks=(2, 2, 2)),
     )
     if kind == "clips":
         samples, _ = squares(Path(path), t=args["frames"], side=args["image_size"] or 64)
@@ -306,3 +316,42 @@ def _moving(args: Flags, dealing: Dealing) -> Run:
 
 def _windows(clips: Clips, video: Video, *, batch_size: int, **fields: Any) -> Run:
     return impute_video.encoder_run(clips, video, batch_size=min(batch_size, 64), **fields)
+
+
+def _gaps(args: Flags, dealing: Dealing) -> Run:
+    """The refiner that is released."""
+    if args["data_path"] is None or args["packed"] is None:
+        raise TweenError(
+            "the data set gaps needs --data-path, a folder with shots.csv, and --packed, where decoded clips are kept"
+        )
+    video = replace(impute_gaps.VIDEO, fill=args["interp_mode"] or impute_gaps.VIDEO.fill)
+    video = replace(
+        video,
+        gaps=tuple(args["gaps"] or video.gaps),
+        codes=tuple(args["codes"] or video.codes),
+        dealing=video.dealing if dealing == Dealing() else dealing,
+        objective=replace(wanted(dict(args) | {"objective": args["objective"] or "both"}), unnamed=0.9),
+    )
+    if args["paired_loss_weight"] is None and video.objective.drift:
+        video = replace(video, objective=replace(video.objective, paired=impute_gaps.PAIRED))
+    found = impute_gaps.stretches(
+        Path(args["data_path"]),
+        Path(args["packed"]),
+        count=args["cuts"],
+        side=args["image_size"] or 128,
+        longest=max(video.gaps),
+        hold_out=args["hold_out"],
+        device=args["device"],
+        workers=args["workers"],
+    )
+    fields, encoder = common(args, video.dealing.classes * video.dealing.generated), None
+    if video.objective.drift and args["encoder"]:
+        encoder = impute.read_encoder(args["encoder"], args["device"])
+    elif video.objective.drift:
+        make = partial(_windows, Clips(samples=found[0]), video)
+        steps = 4000 if args["encoder_steps"] is None else args["encoder_steps"]
+        encoder = before(make, fields, steps, lr=2e-3, minutes=args["encoder_minutes"])
+    config = replace(impute_gaps.RELEASED, patch=args["patch_size"] or impute_gaps.RELEASED.patch)
+    if (args["width"], args["layers"]) != (384, 8):
+        config = replace(config, trunk=replace(trunk(args, 1), clamp=True))
+    return impute_gaps.gaps_run(found, video, encoder, config, **fields)

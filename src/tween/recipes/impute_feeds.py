@@ -123,7 +123,7 @@ def keyframes(
     queues = dealing.queues(labels, classes, seed)
 
     def batch(index: int) -> Classes:
-        truth, dealt = _dealt(samples, queues, dealing, index)
+        truth, dealt = _dealt(samples, queues, dealing, index, axes=4)
         clip = truth.flatten(0, 1)
         known = nested(frame_order(*clip.shape[:2]), keys.draw(len(clip))).to(clip.device)
         coarse, _ = corrupt(clip, known, fill=keys.fill, noise=keys.noise)
@@ -132,8 +132,10 @@ def keyframes(
     return batch
 
 
-def _dealt(samples: Tensor, queues: Queues, dealing: Dealing, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """Targets `c g ...` and all of a batch that has not to do with what is given."""
+def _dealt(
+    samples: Tensor, queues: Queues, dealing: Dealing, index: int, axes: int = 3
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Targets `c g ...` and all of a batch that has not to do with what is given; a sample has so many axes."""
     dealt = deal(
         queues,
         index,
@@ -144,7 +146,8 @@ def _dealt(samples: Tensor, queues: Queues, dealing: Dealing, index: int) -> tup
     )
     device = samples.device
     targets, positives, anything = (
-        as_float(samples[numbers.to(device)]) for numbers in (dealt.targets, dealt.positives, dealt.anything)
+        as_float(samples[numbers.to(device)], axes)
+        for numbers in (dealt.targets, dealt.positives, dealt.anything)
     )
     alpha = dealing.alphas(len(dealt.labels))
     return targets, {
@@ -157,14 +160,16 @@ def _dealt(samples: Tensor, queues: Queues, dealing: Dealing, index: int) -> tup
     }
 
 
-def as_float(samples: Tensor) -> Tensor:
-    """Pictures `.. h w` of uint8 to [0, 1], mirrored at random; anything else as floats."""
+def as_float(samples: Tensor, axes: int = 3) -> Tensor:
+    """Samples `.. h w` of uint8 to [0, 1], each mirrored at random as a whole; anything else as floats.
+
+    Args:
+        axes: of a sample: 3 of a picture, 4 of a clip.
+    """
     if samples.dtype != torch.uint8:
         return samples.float()
     pictures = samples.float() / 255
-    axes = (1,) * (4 if samples.ndim > 5 else 3)
-    lead = samples.shape[: samples.ndim - len(axes)]
-    flip = (torch.rand(*lead, *axes) < 0.5).to(samples.device)
+    flip = (torch.rand(*samples.shape[:-axes], *(1,) * axes) < 0.5).to(samples.device)
     return torch.where(flip, pictures.flip(-1), pictures)
 
 

@@ -141,7 +141,7 @@ def encoder_run(clips: Clips, video: Video, *, batch_size: int = 64, **fields: A
     def batch(index: int) -> Tensor:
         chosen = torch.randint(len(clips.samples), (batch_size,)).to(clips.samples.device)
         start = int(torch.randint(clips.samples.shape[1] - video.window + 1, (1,)))
-        return as_float(clips.samples[chosen, start : start + video.window]).flatten(1, 2)
+        return as_float(clips.samples[chosen, start : start + video.window], axes=4).flatten(1, 2)
 
     return impute.latent_mae(batch, config, batch_size=batch_size, **fields)
 

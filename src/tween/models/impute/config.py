@@ -60,10 +60,16 @@ class VideoConfig:
     Attributes:
         channels: 3 for pictures, those of a latent else.
         patch: side of a token, in pixels or latent pixels.
+        side: of what it was trained on; larger frames are refined in tiles of this side that overlap, since attention
+            over more places than ever seen is another task. 0: whole.
+        calm: difference of keyframes below which the coarse fill hardly changes: where all of them agree it is right
+            already, and their noise is nothing to learn from. 0: it may change anywhere.
     """
 
     channels: int = 16
     patch: int = 2
+    side: int = 0
+    calm: float = 0.0
     trunk: Trunk = field(default_factory=Trunk)
 
 
@@ -132,6 +138,15 @@ LIGHT = Taps(patches=())
 
 PAPER = Taps(stem=True, every=2, locations=True, most=1 << 20)
 """The drifting paper's (appendix A.5)."""
+
+RELEASED = VideoConfig(
+    channels=3,
+    patch=8,
+    side=128,
+    calm=0.03,
+    trunk=Trunk(width=192, layers=5, heads=3, ffn=512, classes=64, clamp=True),
+)
+"""The refiner of clips that is released, of pictures as patches: 2.8 million weights, no autoencoder."""
 
 PIVOT = Taps(stem=True, every=2, locations=True, most=256, plain=True)
 """The same, but of large maps 256 places, evenly spread: every pixel of a small picture is in sight of one."""

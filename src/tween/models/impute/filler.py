@@ -15,6 +15,7 @@ from torch import Tensor
 from tween.core import Filler, TweenError
 from tween.models.impute.fills import by_filler
 from tween.models.impute.net import VideoRefiner
+from tween.models.impute.tiles import tiled
 
 
 class Codec(Protocol):
@@ -127,14 +128,19 @@ class ImputeFiller:
         """The clip `b t 3 h w` after one step."""
         text = None if cond is None or cond.text is None else cond.text.to(coarse).expand(len(coarse), -1)
         latents = self.encoded(coarse)
-        with torch.autocast(coarse.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            made = self.net(
-                latents,
-                kept.expand(len(coarse), -1),
+        side = self.net.config.side
+
+        def net(part: Tensor) -> Tensor:
+            return self.net(
+                part,
+                kept.expand(len(part), -1),
                 noise=state.noise,
                 text=text,
                 times=paced(times).to(coarse),
             ).float()
+
+        with torch.autocast(coarse.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            made = tiled(net, latents, side, side // 4) if side else net(latents)
         if self.codec is None:
             return made
         return coarse + self.decoded(made) - self.decoded(latents)

@@ -95,7 +95,10 @@ class VideoRefiner(nn.Module):
         tokens = F.pixel_unshuffle(latents, p).permute(0, 1, 3, 4, 2).flatten(1, 3)
         given = known.repeat_interleave(h * w // p**2, 1)
         made = self.ends(tokens, given, self.net, places, told).unflatten(1, (t, h // p, w // p))
-        return F.pixel_shuffle(made.permute(0, 1, 4, 2, 3), p)
+        made = F.pixel_shuffle(made.permute(0, 1, 4, 2, 3), p)
+        if not self.config.calm:
+            return made
+        return latents + stir(latents, known, self.config.calm) * (made - latents)
 
 
 class Ends(nn.Module):
@@ -116,6 +119,16 @@ class Ends(nn.Module):
         made = self.leave(net(x, places, told, known)).to(tokens.dtype)
         made = tokens + made if self.trunk.residual else made
         return torch.where(known[..., None], tokens, made) if self.trunk.clamp else made
+
+
+def stir(clip: Tensor, known: Tensor, calm: float) -> Tensor:
+    """`b 1 1 h w` from 0, where the known frames of `b t c h w` agree around a place, to 1, where they differ by much
+    more than `calm`."""
+    there = known[:, :, None, None, None]
+    high, low = clip.masked_fill(~there, -torch.inf).amax(1), clip.masked_fill(~there, torch.inf).amin(1)
+    far = F.avg_pool2d((high - low).amax(1, keepdim=True), 5, 1, 2, count_include_pad=False)
+    square = F.max_pool2d(far, 9, 1, 4).square()
+    return (square / (square + calm**2))[:, None].to(clip.dtype)
 
 
 def grid(rows: int, columns: int) -> Tensor:

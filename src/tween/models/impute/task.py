@@ -29,6 +29,7 @@ class Classes:
         anything: `u ...`, real samples of any class; there may be none.
         weights: `c g`, 0 for padding where a class has fewer samples.
         positive_weights: `c p`, likewise.
+        times: `t` of a clip's frames, where they are not one after the other.
     """
 
     labels: Tensor
@@ -40,6 +41,7 @@ class Classes:
     anything: Tensor
     weights: Tensor
     positive_weights: Tensor
+    times: Tensor | None = None
 
     @property
     def each(self) -> int:
@@ -57,6 +59,7 @@ class Objective:
             compared with.
         taps: the features.
         importance: group of features -> weight, 1 where it is not named, such as {"plain": 0.5}.
+        unnamed: share of the samples whose class is not told: a refiner that will be used without must learn so.
         mixed: samples are mixed by their affinities in bf16; distances stay fp32.
         compiled: the field by torch.compile; worth it only where shapes stay.
         diagnose: steps between diagnostics of the kernel; 0: none.
@@ -67,6 +70,7 @@ class Objective:
     taps: Taps = field(default_factory=Taps)
     temperatures: tuple[float, ...] = TEMPERATURES
     importance: dict[str, float] = field(default_factory=dict)
+    unnamed: float = 0.0
     mixed: bool = False
     compiled: bool = False
     diagnose: int = 0
@@ -105,7 +109,8 @@ class RefinerTask:
     def loss(self, turn: str, batch: Classes, step: int) -> Mapping[str, Tensor]:
         """Terms, and measures to be logged: `interp/mse_missing`, `interp/mse_all` of the coarse fill,
         `refined/mse_missing`, `refined/mse_known` of the answer, `drift/..` of the kernel."""
-        made, o = refined(self.modules["refiner"], batch), self.objective
+        o = self.objective
+        made = refined(self.modules["refiner"], batch, o.unnamed)
         missing, known = errors(made.float(), batch)
         terms = {}
         if o.drift:
@@ -154,12 +159,15 @@ class RefinerTask:
         return {name: value.unflatten(0, (classes, -1)) for name, value in found.items()}
 
 
-def refined(refiner: nn.Module, batch: Classes) -> Tensor:
+def refined(refiner: nn.Module, batch: Classes, unnamed: float = 0.0) -> Tensor:
     """The refiner's answer; where it has a style, one of its answers."""
     label, alpha = (x.repeat_interleave(batch.each) for x in (batch.labels, batch.alpha))
-    style = refiner.config.trunk.style
-    noise = torch.randn(len(label), style, device=label.device) if style else None
-    return refiner(batch.coarse, batch.known, label, level(batch.known), alpha, noise)
+    trunk = refiner.config.trunk
+    if unnamed:
+        label = torch.where(torch.rand(len(label), device=label.device) < unnamed, trunk.classes, label)
+    noise = torch.randn(len(label), trunk.style, device=label.device) if trunk.style else None
+    when = {} if batch.times is None else {"times": batch.times}
+    return refiner(batch.coarse, batch.known, label, level(batch.known), alpha, noise, **when)
 
 
 def level(known: Tensor) -> Tensor:
