@@ -140,7 +140,7 @@ def given(t: int, gap: int, first: int, device: Any) -> Tensor:
 
 @torch.no_grad()
 def judged(modules: nn.ModuleDict, step: int, *, held: Gaps) -> dict[str, float]:
-    """PSNR in dB of missing frames by gap, each `SAME` at most, `psnr` of all gaps, and `gain`, that over the fill's."""
+    """PSNR in dB of missing frames by gap, each `SAME` at most, `psnr` of all gaps, and `gain` over the coarse fill."""
     net, found, before = modules["refiner"], {}, []
     for gap in sorted(held.coarse):
         known = given(gap + 3, gap, 0, held.clips.device)
