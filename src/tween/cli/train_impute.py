@@ -106,6 +106,13 @@ def add_impute(p: argparse.ArgumentParser) -> None:
         "--corrupt-mode", choices=("none", "dist", "gauss"), default="none", help="noise on what is missing"
     )
     p.add_argument("--corrupt-sigma", type=float, default=0.1)
+    p.add_argument(
+        "--replace-keyframes",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="of clips: probability of a worn keyframe, which may be changed",
+    )
     p.add_argument("--keep-anchors-fixed", type=int, choices=(0, 1), default=0)
     p.add_argument("--predict", choices=("residual", "clean"), default="residual")
     p.add_argument(

@@ -298,6 +298,7 @@ def _moving(args: Flags, dealing: Dealing) -> Run:
         gaps=tuple(args["gaps"] or video.gaps),
         fill=args["interp_mode"] or video.fill,
         patch=args["patch_size"] or video.patch,
+        replace=args["replace_keyframes"],
     )
     fields = common(args, video.dealing.classes * video.dealing.generated)
     steps = (

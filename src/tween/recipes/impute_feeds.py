@@ -80,11 +80,16 @@ class Keys:
     Attributes:
         counts: how many patches or frames, one of these drawn for each sample.
         fill: for patches or for frames.
+        replace: probability that a keyframe of a clip is shown as an earlier stage would have made it, and may be
+            changed (scheduled sampling).
+        propose: clip -> keyframes as that stage makes them.
     """
 
     counts: Sequence[int]
     fill: PatchFill | Fill
     noise: Noise = none
+    replace: float = 0.0
+    propose: Callable[[Tensor], Tensor] | None = None
 
     def draw(self, b: int) -> Tensor:
         """`b` counts."""
@@ -126,10 +131,24 @@ def keyframes(
         truth, dealt = _dealt(samples, queues, dealing, index, axes=4)
         clip = truth.flatten(0, 1)
         known = nested(frame_order(*clip.shape[:2]), keys.draw(len(clip))).to(clip.device)
-        coarse, _ = corrupt(clip, known, fill=keys.fill, noise=keys.noise)
+        made = (keys.propose or worn)(clip) if keys.replace else None
+        coarse, known = corrupt(
+            clip, known, fill=keys.fill, noise=keys.noise, proposals=made, replace=keys.replace
+        )
         return Classes(truth=clip, coarse=coarse, known=known, **dealt)
 
     return batch
+
+
+def worn(clip: Tensor, noise: float = 0.05) -> Tensor:
+    """`b t c h w` as a weaker generator might make it: at half the resolution, a little off in colour or level, noisy.
+
+    What an earlier stage of one's own makes is better; give it as `Keys.propose`.
+    """
+    flat = clip.flatten(0, 1)
+    soft = torch.nn.functional.interpolate(torch.nn.functional.avg_pool2d(flat, 2), flat.shape[2:])
+    off = noise * torch.randn(*flat.shape[:2], 1, 1, device=clip.device)
+    return (soft + off + noise * torch.randn_like(soft)).unflatten(0, clip.shape[:2])
 
 
 def _dealt(

@@ -193,6 +193,8 @@ def gaps_run(
         )
     inner = clips[:, longest : 2 * longest + 1]
     labels, count = impute_video.classes(Clips(samples=inner), video, encoder, seed)
+    folder = fields.get("runs", Path("runs")) / fields.get("name", "impute")
+    impute_video.described(folder, Clips(samples=inner), video, encoder, (labels, count))
     fill = impute_video.coarse(video.fill, device)
     learned, kept = (filled(x, tuple(video.gaps), fill) for x in (clips, held))
     dealing = replace(video.dealing, classes=min(video.dealing.classes, int(labels.unique().numel())))

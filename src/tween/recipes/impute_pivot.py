@@ -23,7 +23,7 @@ from tween.models.impute.masks import nested, patch_order
 from tween.models.impute.net import PatchRefiner
 from tween.models.impute.patches import patches
 from tween.models.impute.task import Objective
-from tween.recipes import impute, impute_feeds
+from tween.recipes import impute, impute_feeds, impute_pages
 from tween.recipes.impute_feeds import PATCH_FILLS, Dealing, Keys
 from tween.zoo.load import place
 
@@ -113,7 +113,19 @@ def pivot(learned: Labelled, held: Labelled, plan: Plan, out: Path) -> dict[str,
             sheet(nets, held, plan).save(out / "keypatches.png")
             for name in ("keypatches-encoder", *(f"keypatches-{method}-0" for method in nets)):
                 checkpoint.lean(plan.runs / name / "last.safetensors", out / f"{name}.safetensors")
+    described(encoder, held, plan, out)
     return found
+
+
+@torch.no_grad()
+def described(encoder: Encoder, held: Labelled, plan: Plan, out: Path) -> None:
+    """The page of the encoder: how its features tell the classes of held-out pictures apart."""
+    shown = some(held, 2000)
+    about = impute_pages.told(
+        encoder, shown.pictures[:1].float() / 255, plan.taps, plan.dealing, classes=len(shown.classes)
+    )
+    vectors = measure.judged(encoder.vector, shown.pictures)
+    impute_pages.page(out, vectors, shown.labels, len(shown.classes), about, pictures=shown.pictures)
 
 
 def some(data: Labelled, count: int) -> Labelled:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from tween.models.impute.fills_sinkhorn import sinkhorn
 from tween.models.impute.mae import windows
 from tween.models.impute.masks import frame_order, nested
 from tween.models.impute.task import Objective
-from tween.recipes import impute
+from tween.recipes import impute, impute_pages
 from tween.recipes.impute_feeds import Dealing, Keys, as_float, keyframes
 from tween.zoo import load
 from tween.zoo.load import place
@@ -72,6 +73,7 @@ class Video:
         window: frames that the encoder sees at a time; 0: no encoder, plain samples drift.
         codes: sizes of the codebook, the first that is filled well enough.
         patch: side of a token.
+        replace: see `Keys`.
     """
 
     gaps: Sequence[int] = (4, 8, 16)
@@ -80,6 +82,7 @@ class Video:
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(blocks=(1, 1, 1)))
     codes: tuple[int, ...] = (1024, 512)
     patch: int = 8
+    replace: float = 0.0
     trunk: Trunk = field(default_factory=Trunk)
     dealing: Dealing = field(
         default_factory=lambda: Dealing(classes=8, generated=4, positives=16, anything=16)
@@ -153,15 +156,48 @@ def classes(clips: Clips, video: Video, encoder: Encoder | None, seed: int = 0) 
         return clips.labels, int(clips.labels.max()) + 1
     if encoder is None:
         return torch.zeros(len(clips.samples), dtype=torch.long, device=clips.samples.device), 1
+    embedded = embeddings(clips, video, encoder)
+    codes = fitted(embedded, sizes=video.codes, seed=seed)
+    return assigned(embedded, codes), len(codes)
+
+
+@torch.no_grad()
+def embeddings(clips: Clips, video: Video, encoder: Encoder) -> Tensor:
+    """`n d`: what keyframes and text say."""
     t, h = clips.samples.shape[1], []
     texts = [None] * len(clips.samples) if clips.text is None else clips.text.split(CHUNK)
     for part, text in zip(clips.samples.split(CHUNK), texts, strict=False):
         known = nested(frame_order(len(part), t), keys(video, t)[0]).to(part.device)
         frames = part.float() / 255 if part.dtype == torch.uint8 else part.float()
         h.append(embedding(encoder, frames, known, text, view=partial(still, window=video.window)))
-    embedded = torch.cat(h)
-    codes = fitted(embedded, sizes=video.codes, seed=seed)
-    return assigned(embedded, codes), len(codes)
+    return torch.cat(h)
+
+
+def described(
+    folder: Path, clips: Clips, video: Video, encoder: Encoder | None, found: tuple[Tensor, int]
+) -> None:
+    """The page of the encoder and the codebook, beside the run's report. Toys with classes of their own owe none."""
+    if encoder is None or clips.labels is not None:
+        return
+    (labels, count), few = found, clips.samples[:, :: max(1, (clips.samples.shape[1] - 1) // 3)]
+    first = clips.samples[:1].float() / (255 if clips.samples.dtype == torch.uint8 else 1)
+    about = impute_pages.told(
+        encoder,
+        seen(first, video.window),
+        video.objective.taps,
+        video.dealing,
+        quantiser=f"k-means on what keyframes{' and text' if clips.text is not None else ''} say",
+        classes=count,
+    )
+    impute_pages.page(
+        folder,
+        embeddings(clips, video, encoder),
+        labels,
+        count,
+        about,
+        pictures=few if clips.samples.shape[2] == 3 else None,
+        conditions=None if clips.text is None else {"text": clips.text},
+    )
 
 
 def keys(video: Video, t: int) -> list[int]:
@@ -181,6 +217,13 @@ def refiner_run(
 ) -> Run:
     """The refiner, by an encoder that is trained."""
     labels, count = classes(clips, video, encoder, seed)
+    described(
+        fields.get("runs", Path("runs")) / fields.get("name", "impute"),
+        clips,
+        video,
+        encoder,
+        (labels, count),
+    )
     dealing = replace(video.dealing, classes=min(video.dealing.classes, int(labels.unique().numel())))
     t, channels = clips.samples.shape[1:3]
     batch = keyframes(
@@ -188,7 +231,7 @@ def refiner_run(
         labels,
         classes=count,
         dealing=dealing,
-        keys=Keys(counts=keys(video, t), fill=coarse(video.fill, device), noise=noise),
+        keys=Keys(counts=keys(video, t), fill=coarse(video.fill, device), noise=noise, replace=video.replace),
         seed=seed,
     )
     config = VideoConfig(channels=channels, patch=video.patch, trunk=replace(video.trunk, classes=count))
