@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.impute.toy import asked, patch_net, video_net
+from tests.models.impute.toy import TRUNK, alive, asked, patch_net, video_net
 from tween.core import TweenError
-from tween.models.impute.config import WAN_1_3B, Trunk
-from tween.models.impute.net import VideoRefiner, hidden
+from tween.models.impute.config import WAN_1_3B, Trunk, VideoConfig
+from tween.models.impute.net import VideoRefiner, hidden, stir
 from tween.models.impute.trunk import rotated, rotation
 
 TOKENS = torch.rand(5, 16, 12, generator=torch.Generator().manual_seed(3))
@@ -154,3 +154,20 @@ def test_the_shape_of_wan():
         wan = 30 * (4 * 1536**2 + 2 * 1536 * 8960)
         assert abs(count / wan - 1) < 0.01
         assert isinstance(net, nn.Module)
+
+
+def test_where_keyframes_agree_nothing_is_changed():
+    config = VideoConfig(channels=3, patch=2, calm=0.03, trunk=Trunk(**TRUNK))
+    net, g = alive(VideoRefiner(config)), torch.Generator().manual_seed(0)
+    clip = torch.rand(1, 1, 3, 8, 40, generator=g).repeat(1, 4, 1, 1, 1)
+    clip[:, 2:, :, :, 28:] = torch.rand(1, 2, 3, 8, 12, generator=g)
+    known = torch.tensor([[True, False, False, True]])
+    made = net(clip, known)
+    assert torch.equal(made[..., :20], clip[..., :20])
+    assert (made - clip)[..., 28:].abs().max() > 1e-2
+    share = stir(clip, known, 0.03)
+    assert share.shape == (1, 1, 1, 8, 40)
+    assert 0 <= share.min() <= share.max() < 1
+    hidden_change = clip.clone()
+    hidden_change[:, 1] = 0  # what is not known does not count
+    assert torch.equal(stir(hidden_change, known, 0.03), share)

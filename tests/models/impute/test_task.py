@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.impute.toy import classes, encoder, patch_net
+from tests.models.impute.toy import classes, encoder, patch_net, video_net
 from tween.models.impute.config import Taps
 from tween.models.impute.patches import patches, pictures
-from tween.models.impute.task import Objective, RefinerTask, errors
+from tween.models.impute.task import Objective, RefinerTask, errors, refined
 
 SEEN = Taps(patches=(2,), most=2)
 
@@ -116,3 +116,22 @@ def test_errors_leave_padding_out():
     square = (batch.coarse - batch.truth)[rows].square()
     assert missing == pytest.approx(float(square[~batch.known[rows]].mean()), rel=1e-5)
     assert known == pytest.approx(float(square[batch.known[rows]].mean()), rel=1e-5)
+
+
+def test_some_samples_are_not_told_their_class_and_times_are_passed_on():
+    seen = {}
+
+    class Spy(nn.Module):
+        config = video_net().config
+
+        def forward(self, coarse, known, label, level, alpha, noise, **more):
+            seen.update(label=label, **more)
+            return coarse
+
+    batch = replace(classes(c=2, g=200), times=torch.tensor([0, 4]))
+    torch.manual_seed(0)
+    refined(Spy(), batch, 0.75)
+    assert seen["times"].tolist() == [0, 4]
+    assert float((seen["label"] == 3).float().mean()) == pytest.approx(0.75, abs=0.1)
+    refined(Spy(), replace(batch, times=None))
+    assert torch.equal(seen["label"], torch.arange(2).repeat_interleave(200))
