@@ -57,6 +57,15 @@ def test_the_pivot_in_one_command(train, tmp_path, capsys):
         assert row["drift-style"]["spread"]["mean"] >= 0
         assert row["drift"]["seeds"] == 2
         assert row["IDW"]["seeds"] == 1
+    page = (tmp_path / "out/representation.md").read_text()
+    for said in (
+        "temperatures",
+        "occupancy/entropy",
+        "retrieval/purity",
+        "kernel/mass_ratio@0.05",
+        "exemplars.png",
+    ):
+        assert said in page
     assert found["facts"]["steps"] == 2
     assert found["facts"]["pictures"] == 16
     assert 0 <= found["facts"]["encoder accuracy"] <= 1
@@ -96,6 +105,7 @@ def test_pictures_of_a_folder_go_on_where_they_stopped(train, tmp_path):
     assert all(torch.equal(parts[0][k], whole[0][k]) for k in whole[0])
     assert {"interp/mse_missing", "interp/mse_all", "drift"} <= logged(tmp_path / "runs/whole")[-1].keys()
     assert "drift/stage1/mean/v2@0.05" in logged(tmp_path / "runs/whole")[-1]
+    assert "retrieval/purity" in (tmp_path / "runs/whole/report.md").read_text()
 
 
 def test_flags_reach_the_run(train, tmp_path):

@@ -22,7 +22,7 @@ from tween.models.impute.corrupt import Noise, by_distance, gaussian, none
 from tween.models.impute.encoder import Encoder
 from tween.models.impute.task import Objective
 from tween.nn.vae.sd import SdVAE, open_sd
-from tween.recipes import impute, impute_feeds, impute_gaps, impute_video
+from tween.recipes import impute, impute_feeds, impute_gaps, impute_pages, impute_video
 from tween.recipes.impute_feeds import PATCH_FILLS, Dealing, Keys
 from tween.recipes.impute_video import Clips, Video
 from tween.zoo.load import place
@@ -158,6 +158,9 @@ def _still(args: Flags, dealing: Dealing) -> Run:
     size, objective = dealing.classes * dealing.generated, wanted(args)
     fields = common(args, size)
     encoder, view = features_of(args, found, objective, fields)
+    if encoder is not None and distributed.start().rank == 0:
+        seen = found.samples, found.labels, found.classes
+        impute_pages.of_pictures(args["runs"] / args["name"], encoder, seen, objective.taps, dealing, view)
     return impute.refiner(
         impute_feeds.keypatches(
             found.samples,

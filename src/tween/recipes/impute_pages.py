@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tween.core import TweenError
+from tween.engine import report
 from tween.evaluate import representation
 from tween.metrics.representation import sample
 from tween.models.impute.config import Taps
@@ -17,6 +18,7 @@ from tween.models.impute.encoder import Encoder
 from tween.models.impute.features import count, features
 from tween.ops.drift import TEMPERATURES
 
+CHUNK = 250
 LEAST = 12  # samples: fewer have no ten neighbours
 
 
@@ -56,6 +58,35 @@ def page(
         shown = shown.float() / 255 if shown.dtype == torch.uint8 else shown
         drawn["exemplars"] = representation.exemplars(shown, vectors[at], labels[at])
     return representation.write(folder, {str(about["encoder"]): found}, about, drawn)
+
+
+@torch.no_grad()
+def of_pictures(
+    folder: Path,
+    encoder: Encoder,
+    found: tuple[Tensor, Tensor, int],
+    taps: Taps,
+    dealing: Any,
+    view: Callable[[Tensor], Tensor] = lambda samples: samples,
+) -> Path | None:
+    """The page of an encoder of pictures or latents whose classes are known, unless it lies there already.
+
+    Args:
+        found: samples `n c h w`, their classes `n`, and how many classes there are.
+        view: see `RefinerTask`.
+    """
+    if (folder / report.REPRESENTATION).is_file():
+        return None
+    samples, labels, classes = found
+    at = sample(len(labels)).to(labels.device)
+    shown, labels = samples[at], labels[at]
+
+    def seen(part: Tensor) -> Tensor:
+        return view(part.float() / 255 if part.dtype == torch.uint8 else part.float())
+
+    vectors = torch.cat([encoder.vector(seen(part)) for part in shown.split(CHUNK)])
+    about = told(encoder, seen(shown[:1]), taps, dealing, classes=classes)
+    return page(folder, vectors, labels, classes, about, pictures=shown if shown.shape[1] == 3 else None)
 
 
 def told(encoder: Encoder, seen: Tensor, taps: Taps, dealing: Any, **more: Any) -> dict[str, Any]:

@@ -113,19 +113,9 @@ def pivot(learned: Labelled, held: Labelled, plan: Plan, out: Path) -> dict[str,
             sheet(nets, held, plan).save(out / "keypatches.png")
             for name in ("keypatches-encoder", *(f"keypatches-{method}-0" for method in nets)):
                 checkpoint.lean(plan.runs / name / "last.safetensors", out / f"{name}.safetensors")
-    described(encoder, held, plan, out)
+    seen = held.pictures, held.labels, len(held.classes)
+    impute_pages.of_pictures(out, encoder, seen, plan.taps, plan.dealing)
     return found
-
-
-@torch.no_grad()
-def described(encoder: Encoder, held: Labelled, plan: Plan, out: Path) -> None:
-    """The page of the encoder: how its features tell the classes of held-out pictures apart."""
-    shown = some(held, 2000)
-    about = impute_pages.told(
-        encoder, shown.pictures[:1].float() / 255, plan.taps, plan.dealing, classes=len(shown.classes)
-    )
-    vectors = measure.judged(encoder.vector, shown.pictures)
-    impute_pages.page(out, vectors, shown.labels, len(shown.classes), about, pictures=shown.pictures)
 
 
 def some(data: Labelled, count: int) -> Labelled:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tween.core import TweenError
 from tween.data import toys
+from tween.engine import distributed
 from tween.engine.run import Run
 from tween.models.impute.codebook import assigned, fitted
 from tween.models.impute.conditions import embedding
@@ -177,7 +178,7 @@ def described(
     folder: Path, clips: Clips, video: Video, encoder: Encoder | None, found: tuple[Tensor, int]
 ) -> None:
     """The page of the encoder and the codebook, beside the run's report. Toys with classes of their own owe none."""
-    if encoder is None or clips.labels is not None:
+    if encoder is None or clips.labels is not None or distributed.start().rank:
         return
     (labels, count), few = found, clips.samples[:, :: max(1, (clips.samples.shape[1] - 1) // 3)]
     first = clips.samples[:1].float() / (255 if clips.samples.dtype == torch.uint8 else 1)
