@@ -134,9 +134,13 @@ def markdown(table: Mapping[int, Mapping[str, Any]]) -> str:
         "| gap | method | PSNR | over fast | perceptual | Frechet | flicker |\n|---|---|---|---|---|---|---|"
     )
     lines = [
-        f"| {gap} | {name} | {row['psnr']['mean']:.2f} | {row['gain']['mean']:+.3f} ± {row['gain']['half'] or 0:.3f} | "
+        f"| {gap} | {name} | {row['psnr']['mean']:.2f} | {_gained(row['gain'])} | "
         f"{row['perceptual']['mean']:.4f} | {row['frechet']:.4f} | {row['flicker']['mean']:.2f} |"
         for gap, rows in table.items()
         for name, row in rows.items()
     ]
     return "\n".join([head, *lines])
+
+
+def _gained(value: Mapping[str, float | None]) -> str:
+    return f"{value['mean']:+.3f}" + ("" if value["half"] is None else f" ± {value['half']:.3f}")
