@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -56,9 +58,22 @@ def capture(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Capture
         function(*static)  # workspaces of this stream
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+    with uncollected(), torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         outputs = function(*static)
     return Captured(graph, tree_flatten(static)[0], outputs)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage is collected inside: an old graph that dies while another is captured spoils that one."""
+    gc.collect()
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def replay(captured: Captured, leaves: list[Any]) -> Any:
