@@ -3,12 +3,13 @@
 import pytest
 import torch
 from torch.nn import functional as F
-from torch.nn.attention.flex_attention import flex_attention
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from tests.models.stream.toy import RULES
 from tween.core import TweenError
 from tween.models.stream.config import Rule
 from tween.models.stream.masks import sees, whole
+from tween.models.stream.net import attention
 from tween.models.stream.net.attention import angles, attend, block_mask, lens, rotated, table
 
 CPU = torch.device("cpu")
@@ -61,6 +62,18 @@ def test_flex_attention_and_the_table_are_one_mask(rule, taught):
     torch.testing.assert_close(got, want)
     free = F.scaled_dot_product_attention(q, k, v)
     assert (free - want).abs().max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("device", "size", "kind"),
+    [("cuda", 16, BlockMask), ("cuda", 12, torch.Tensor), ("cpu", 64, torch.Tensor)],
+)
+def test_narrow_heads_and_cpus_look_through_a_table(device, size, kind, monkeypatch):
+    """flex_attention refuses heads narrower than 16 on a GPU; the choice is made here as if there were one."""
+    choice = attention.fused(torch.device(device), size)
+    monkeypatch.setattr(attention, "fused", lambda *asked: choice)
+    mask = lens.__wrapped__(whole(6, Rule(), CPU), Rule(), size, (2, 3)).mask
+    assert isinstance(mask, kind)
 
 
 @pytest.mark.gpu

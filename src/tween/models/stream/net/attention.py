@@ -14,6 +14,7 @@ from tween.models.stream.config import Rule
 from tween.models.stream.masks import Sight, sees
 
 THETA = 10000.0
+NARROWEST = 16  # head that flex_attention has a kernel for
 EPS = 1e-6
 
 
@@ -88,8 +89,14 @@ def rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 def lens(sight: Sight, rule: Rule, size: int, grid: tuple[int, int]) -> Lens:
     """Tokens on `grid` that see one another; `size` is the width of a head."""
     s = grid[0] * grid[1]
-    mask = block_mask(sight, rule, s) if sight.query and sight.asks.is_cuda else table(sight, rule, s, s)
+    flex = sight.query and fused(sight.asks.device, size)
+    mask = block_mask(sight, rule, s) if flex else table(sight, rule, s, s)
     return Lens(sight, angles(sight.asks, size, grid), angles(sight.shows, size, grid), mask)
+
+
+def fused(device: torch.device, size: int) -> bool:
+    """Whether flex_attention has a kernel there for heads so wide; else the mask is a table."""
+    return device.type == "cuda" and size >= NARROWEST
 
 
 @lru_cache(maxsize=64)
