@@ -60,7 +60,7 @@ def test_nothing_moves_where_the_two_distributions_agree(floor):
     p, x = torch.randn(2, 2, 1, 12, 4, dtype=F64).unbind()
     ones = torch.ones(2, 12, dtype=F64)
     for q, moves in ((p.flip(2), False), (p + 1, True)):
-        v = raw(kernel(x, p, q, (ones, ones, ones), TEMPERATURES, False, floor))
+        v = raw(kernel(x[None], p[None], q[None], (ones, ones, ones), TEMPERATURES, False, floor))
         assert (v.abs().amax() > 1e-2) if moves else (v.abs().amax() < 1e-14)
 
 

@@ -1,4 +1,5 @@
-"""The drifting field for all classes, locations and temperatures at once, from one distance matrix."""
+"""The drifting field for all classes, locations and temperatures at once, from one distance matrix; and for all groups
+of one shape `g c l n d`, since what many small ones cost is the number of calls."""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ Counts = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Kernel:
-    """What a group's samples are to each other.
+    """What the samples of groups are to each other.
 
     Attributes:
-        y: `c l m d`: positives, then negatives, moved so that their mean is 0.
-        distance: `c l n m`.
-        scale: S, scalar; distances and temperatures are in units of it times sqrt(d).
+        y: `g c l m d`: positives, then negatives, moved so that their mean is 0.
+        distance: `g c l n m`.
+        scale: S, `g 1 1 1 1`; distances and temperatures are in units of it times sqrt(d).
         seen: `c 1 n m`, pairs that count: not padding, nor a sample with itself.
-        affinity: A, `c l t n m`.
+        affinity: A, `g c l t n m`.
         positives: how many of y.
     """
 
@@ -45,20 +46,21 @@ class Kernel:
 def kernel(
     x: Tensor, pos: Tensor, neg: Tensor, counts: Counts, taus: tuple[float, ...], own: bool, floor: float
 ) -> Kernel:
-    """Distances, their scale and affinities of `x` (`c l n d`) to `pos` and `neg`; arguments as in `drift_field`."""
-    n, p, d = x.shape[2], pos.shape[2], x.shape[3]
-    y = torch.cat([pos, x, neg] if own else [pos, neg], 2)
+    """Distances, their scale and affinities of `x` (`g c l n d`) to `pos` and `neg`; arguments as in `drift_field`."""
+    (locations, n, d), p = x.shape[2:], pos.shape[3]
+    y = torch.cat([pos, x, neg] if own else [pos, neg], 3)
     weight = torch.cat([counts[1], counts[0], counts[2]] if own else counts[1:], 1)
-    centre = y.mean(2, keepdim=True)  # distances are unchanged and lose fewer digits
+    centre = y.mean(3, keepdim=True)  # distances are unchanged and lose fewer digits
     y = y - centre
     distance = torch.cdist(x - centre, y)
     pairs = (counts[0][:, :, None] * weight[:, None])[:, None]
-    scale = ((distance * pairs).sum() / (pairs.sum() * x.shape[1] * d**0.5)).clamp(min=LEAST_SCALE)
+    far = (distance * pairs).sum((1, 2, 3, 4), keepdim=True) / (pairs.sum() * locations)
+    scale = (far / d**0.5).clamp(min=LEAST_SCALE)
     seen = pairs > 0
     if own:
-        seen = seen & ~torch.eye(n, y.shape[2], dtype=torch.bool, device=x.device).roll(p, 1)
+        seen = seen & ~torch.eye(n, y.shape[3], dtype=torch.bool, device=x.device).roll(p, 1)
     cold = -distance / (scale * d**0.5)
-    logits = torch.stack([cold / tau for tau in taus], 2).masked_fill(~seen[:, :, None], ABSENT)
+    logits = torch.stack([cold / tau for tau in taus], 3).masked_fill(~seen[:, :, None], ABSENT)
     affinity = _affinity(logits, weight[:, None, None, None], floor) * seen[:, :, None]
     return Kernel(y=y, distance=distance, scale=scale, seen=seen, affinity=affinity, positives=p)
 
@@ -82,20 +84,20 @@ def field(
     floor: float,
     dtype: torch.dtype | None,
 ) -> tuple[Tensor, Tensor]:
-    """Sum over temperatures of V / rms(V), `c l n d`, in units of the scale, and the scale."""
+    """Sum over temperatures of V / rms(V), `g c l n d`, in units of the scales, and these, `g 1 1 1 1`."""
     seen = kernel(x, pos, neg, counts, taus, own, floor)
     v = raw(seen, dtype) * counts[0][:, None, None, :, None]
-    return (v / size(v, counts[0])).sum(2), seen.scale
+    return (v / size(v, counts[0])).sum(3), seen.scale
 
 
 def raw(seen: Kernel, dtype: torch.dtype | None = None) -> Tensor:
-    """V of every temperature, `c l t n d`, in units of the scale.
+    """V of every temperature, `g c l t n d`, in units of the scale.
 
     With W+ = A+ sum(A-) and W- = A- sum(A+), V = W+ y+ - W- y-. In `dtype` rows of W are brought to unit size first.
     """
     toward, away = seen.mass()
     w = torch.cat([toward * away.sum(-1, keepdim=True), -away * toward.sum(-1, keepdim=True)], -1).flatten(
-        2, 3
+        3, 4
     )
     y = seen.y / seen.scale
     if dtype is None:
@@ -103,15 +105,15 @@ def raw(seen: Kernel, dtype: torch.dtype | None = None) -> Tensor:
     else:
         most = w.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(w.dtype).tiny)
         v = ((w / most).to(dtype) @ y.to(dtype)).to(w.dtype) * most
-    return v.unflatten(2, seen.affinity.shape[2:4])
+    return v.unflatten(3, seen.affinity.shape[3:5])
 
 
 def size(v: Tensor, weight: Tensor) -> Tensor:
-    """Root mean square of `c l t n d` over all but the temperature, `t 1 1`.
+    """Root mean square of `g c l t n d` over all but group and temperature, `g 1 1 t 1 1`.
 
     Taken over the largest value: the squares of what a far, cold kernel leaves would vanish in fp32.
     """
-    most = v.abs().amax((0, 1, 3, 4), keepdim=True).clamp(min=torch.finfo(v.dtype).tiny)
-    count = weight.sum() * v.shape[1] * v.shape[-1]
-    square = (v / most).square().sum((0, 1, 3, 4), keepdim=True) / count
-    return (most * square.sqrt())[0, 0].clamp(min=LEAST)
+    most = v.abs().amax((1, 2, 4, 5), keepdim=True).clamp(min=torch.finfo(v.dtype).tiny)
+    count = weight.sum() * v.shape[2] * v.shape[5]
+    square = (v / most).square().sum((1, 2, 4, 5), keepdim=True) / count
+    return (most * square.sqrt()).clamp(min=LEAST)

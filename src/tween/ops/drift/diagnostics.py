@@ -24,7 +24,7 @@ def describe(seen: Kernel, weight: Tensor, taus: tuple[float, ...]) -> dict[str,
     Args:
         weight: `c n`, 1 for generated samples and 0 for padding; means are over the former.
     """
-    found = {"scale": seen.scale}
+    found = {"scale": seen.scale.squeeze()}
     parts = {"pos": slice(None, seen.positives), "neg": slice(seen.positives, None)}
     unit = seen.scale * seen.y.shape[-1] ** 0.5
     for side, part in parts.items():
@@ -32,9 +32,9 @@ def describe(seen: Kernel, weight: Tensor, taus: tuple[float, ...]) -> dict[str,
         found |= {f"{side}_{key}": _quantile(far, q) for key, q in QUANTILES.items()}
     v2 = raw(seen).square().mean(-1)
     for t, tau in enumerate(taus):
-        found[f"v2@{tau:g}"] = _mean(v2[:, :, t], weight)
+        found[f"v2@{tau:g}"] = _mean(v2[..., t, :], weight)
         for side, part in parts.items():
-            a = seen.affinity[:, :, t, :, part]
+            a = seen.affinity[..., t, :, part]
             found[f"{side}_mass@{tau:g}"] = _mean(a.sum(-1), weight)
             found[f"{side}_neighbours@{tau:g}"] = _mean(neighbours(a), weight)
         found[f"mass_ratio@{tau:g}"] = found[f"pos_mass@{tau:g}"] / found[f"neg_mass@{tau:g}"].clamp(
@@ -51,8 +51,8 @@ def neighbours(a: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Of `c l n` over what is not padding."""
-    return (values * weight[:, None]).sum() / (weight.sum() * values.shape[1])
+    """Of `1 c l n` over what is not padding."""
+    return (values * weight[:, None]).sum() / (weight.sum() * values.shape[2])
 
 
 def _quantile(values: Tensor, q: float) -> Tensor:

@@ -17,6 +17,9 @@ from tween.ops.drift.diagnostics import describe
 TEMPERATURES = (0.02, 0.05, 0.2)
 """Of the paper, in units of the mean distance."""
 
+MOST = 1 << 24
+"""Pairs of samples of groups that are computed at once."""
+
 Groups = Mapping[str, Tensor]
 """name -> features `c n l d` (classes, samples, locations, features); all locations of a group share its scales."""
 
@@ -77,8 +80,8 @@ def drift_field(
     """
     parts, counts = _ready(*(None if part is None else part[:, :, None] for part in (x, pos, neg)), weights)
     with torch.autocast(x.device.type, enabled=False):
-        drift, scale = field(*parts, counts, tuple(temperatures), own, floor, None)
-    return (drift * scale)[:, 0]
+        drift, scale = field(*(part[None] for part in parts), counts, tuple(temperatures), own, floor, None)
+    return (drift * scale)[0, :, 0]
 
 
 def drift_loss(
@@ -113,16 +116,44 @@ def drift_loss(
     _same_groups(x, pos, neg, importance)
     total, found = torch.zeros((), device=next(iter(x.values())).device), {}
     run, taus = _compiled() if compiled else field, tuple(temperatures)
-    for name, phi in x.items():
-        parts, counts = _ready(phi, pos[name], None if neg is None else neg[name], weights, name)
+    neg = {name: part[:, :0] for name, part in pos.items()} if neg is None else neg
+    for names, factor in _alike(x, pos, neg, importance or {}):
+        parts, counts = _stacked(names, x, pos, neg, weights)
         frozen = [part.detach() for part in parts]
-        with torch.autocast(phi.device.type, enabled=False):
+        with torch.autocast(parts[0].device.type, enabled=False):
             drift, scale = run(*frozen, counts, taus, True, floor, dtype)
-            total = total + (importance or {}).get(name, 1.0) * _squared(parts[0] / scale, drift, counts[0])
-            if diagnostics:
-                stats = describe(kernel(*frozen, counts, taus, True, floor), counts[0], taus)
+            total = total + factor * _squared(parts[0] / scale, drift, counts[0])
+            for i, name in enumerate(names if diagnostics else ()):
+                stats = describe(
+                    kernel(*(f[i, None] for f in frozen), counts, taus, True, floor), counts[0], taus
+                )
                 found |= {f"{name}/{key}": value for key, value in stats.items()}
     return (total, found) if diagnostics else total
+
+
+def _alike(
+    x: Groups, pos: Groups, neg: Groups, importance: Mapping[str, float]
+) -> list[tuple[list[str], float]]:
+    """Names of groups of one shape and importance, and that: what is computed at once. Of large ones, a few at a time:
+    there is nothing to be won, and much memory to be lost."""
+    found: dict[tuple, list[str]] = {}
+    for name, phi in x.items():
+        key = (phi.shape, pos[name].shape, neg[name].shape, phi.dtype, importance.get(name, 1.0))
+        found.setdefault(key, []).append(name)
+    sets = []
+    for (shape, *others, _, factor), names in found.items():
+        pairs = shape[:-1].numel() * sum(other[1] for other in (shape, *others) if len(other) > 1)
+        each = max(1, MOST // max(1, pairs))
+        sets += [(names[at : at + each], factor) for at in range(0, len(names), each)]
+    return sets
+
+
+def _stacked(
+    names: list[str], x: Groups, pos: Groups, neg: Groups, weights: Weights | None
+) -> tuple[list[Tensor], Counts]:
+    """`g c l n d` of these groups, and the weights, which are the same in all."""
+    ready = [_ready(x[name], pos[name], neg[name], weights, name) for name in names]
+    return [torch.stack(side) for side in zip(*(parts for parts, _ in ready), strict=True)], ready[0][1]
 
 
 def _same_groups(x: Groups, pos: Groups, neg: Groups | None, importance: Mapping[str, float] | None) -> None:
@@ -140,7 +171,7 @@ def _same_groups(x: Groups, pos: Groups, neg: Groups | None, importance: Mapping
 
 
 def _squared(phi: Tensor, drift: Tensor, weight: Tensor) -> Tensor:
-    """|phi - stopgrad(phi + drift)|^2, averaged over samples and features, summed over locations."""
+    """|phi - stopgrad(phi + drift)|^2, averaged over samples and features, summed over locations and groups."""
     error = (phi - (phi + drift).detach()).square().mean(-1) * weight[:, None]
     return error.sum() / weight.sum()
 
