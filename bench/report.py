@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.common import load
 
-MARK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+MARK = re.compile(r"(<!-- bench:([\w-]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -113,6 +113,35 @@ def raster(result: dict[str, Any]) -> str:
     return markdown(("", "with backward", *names), lines)
 
 
+def splat_speed(result: dict[str, Any]) -> str:
+    """A row a size and N, for every precision the first frame of a gap, a further one, and memory."""
+    kinds = list(dict.fromkeys(r["precision"] for r in result["rows"]))
+    at = {
+        (r["size"], r["frames"], r["precision"]): f"{r['first ms']:.1f} ms, {r['further ms']:.1f} ms"
+        + (f", {r['peak MiB']:.0f} MiB" if r["peak MiB"] else "")
+        for r in result["rows"]
+    }
+    cases = dict.fromkeys((size, n) for size, n, _ in at)
+    lines = [(f"{size}, N = {n}", *(at.get((size, n, kind), "-") for kind in kinds)) for size, n in cases]
+    return markdown(("first frame of a gap, each further one, peak", *kinds), lines)
+
+
+def splat_windows(result: dict[str, Any]) -> str:
+    """A row a method, a column a kind of windows; then differences with their confidence."""
+    kinds = list(dict.fromkeys(r["kind"] for r in result["rows"]))
+    at = {(r["method"], r["kind"]): f"{r['psnr']:.2f}" for r in result["rows"]}
+    size = {r["kind"]: len(r["psnr_of"]) for r in result["rows"]}
+    at |= {
+        (f"{d['a']} - {d['b']}", d["kind"]): f"{d['mean']:+.2f} ± {d['half']:.2f} ({d['units']} shots)"
+        if d["kind"] == "clips"
+        else f"{d['mean']:+.2f} ± {d['half']:.2f}"
+        for d in result["differences"]
+    }
+    names = dict.fromkeys(name for name, _ in at)
+    lines = [(name, *(at.get((name, kind), "-") for kind in kinds)) for name in names]
+    return markdown(("PSNR, dB", *(f"{kind}, {size[kind]} windows" for kind in kinds)), lines)
+
+
 def ops(result: dict[str, Any]) -> str:
     """A row an operation, shape and direction."""
     rows = [
@@ -144,6 +173,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "raster": raster,
     "ops": ops,
     "drift": drift,
+    "splat_speed": splat_speed,
+    "splat_windows": splat_windows,
 }
 
 

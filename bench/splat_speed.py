@@ -1,6 +1,6 @@
 """Time and memory of a frame filled by moving Gaussians: the first in a gap, and each further one in the same gap.
 
-python -m bench.splat_speed [--checkpoint FILE] [--device cuda] [--runs 20] [--sizes 448x256 1280x720]
+python -m bench.splat_speed [--checkpoint NAME] [--device cuda] [--runs 20] [--sizes 448x256 1280x720]
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from tween.evaluate.models import ready
 from tween.evaluate.timing import measure
 from tween.infer.tile import Tiled
 from tween.models.splat.filler import SplatFiller
-from tween.models.splat.net import SplatNet
 from tween.zoo.load import DTYPES, place
 
 MIDDLE, LATER = Fraction(1, 2), Fraction(3, 4)
@@ -37,13 +36,15 @@ def main(argv: list[str] | None = None) -> None:
                 rows.append({"precision": precision} | row)
                 print(rows[-1], flush=True)
     name = torch.cuda.get_device_name().replace(" ", "-").lower() if where.type == "cuda" else "cpu"
-    print(save(f"splat_speed_{name}", rows, trained=options.checkpoint is not None))
+    print(save(f"splat_speed_{name}", rows))
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The options above."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", help="whose network to time; else one with random weights")
+    parser.add_argument(
+        "--checkpoint", default="splat", help="whose network to time: a model, a run or a checkpoint"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--runs", type=int, help="by default 20 on a GPU, 2 without")
     parser.add_argument("--sizes", nargs="+", default=["448x256", "1280x720"], metavar="WxH")
@@ -52,10 +53,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def made(checkpoint: str | None, where: torch.device, dtype: torch.dtype) -> SplatFiller:
+def made(checkpoint: str, where: torch.device, dtype: torch.dtype) -> SplatFiller:
     """The network to time."""
-    net = ready(checkpoint, device=str(where)).net if checkpoint else SplatNet().to(where)
-    return SplatFiller(net, dtype=dtype)
+    return SplatFiller(ready(checkpoint, device=str(where), precision="fp32").net, dtype=dtype)
 
 
 def measured(

@@ -2,14 +2,15 @@ import json
 
 import pytest
 
-from bench import common, splat_speed
+from bench import common, report, splat_speed
 from tween.models.splat.config import TOY
+from tween.models.splat.filler import SplatFiller
 from tween.models.splat.net import SplatNet
 
 
 def test_a_row_for_each_size_and_number_of_frames(tmp_path, monkeypatch):
     monkeypatch.setattr(common, "RESULTS", tmp_path)
-    monkeypatch.setattr(splat_speed, "SplatNet", lambda: SplatNet(TOY))
+    monkeypatch.setattr(splat_speed, "ready", lambda *_, **__: SplatFiller(SplatNet(TOY)))
     wanted = [
         "--device",
         "cpu",
@@ -29,3 +30,4 @@ def test_a_row_for_each_size_and_number_of_frames(tmp_path, monkeypatch):
     for row in rows:
         assert row["first ms"] > row["further ms"] > 0
         assert row["first ms"] == pytest.approx(1e3 * row["timing"]["median"])
+    assert "| 80x64, N = 3 |" in report.table("splat_speed_cpu")

@@ -179,7 +179,7 @@ def test_frames_of_different_size_are_one_line(trained, tmp_path, capsys, what):
     [
         (["orbit", "SOURCE", "-o", "x.mp4", "--at", "9"], "--at should lie between two frames of one scene"),
         (["orbit", "SOURCE", "-o", "x.mp4", "--frames", "1"], "two frames or more"),
-        (["orbit", "SOURCE", "-o", "x.mp4", "--model", "blend"], "none; train one first"),
+        (["orbit", "SOURCE", "-o", "x.mp4", "--model", "blend"], "none; leave --model out"),
         (["ply", "SOURCE", "-o", "x.mp4"], "change its suffix"),
         (["orbit", "gone.mp4", "-o", "x.mp4"], "gone.mp4"),
         (["depth", "ONE", "-o", "x.mp4"], "two frames or more"),

@@ -1,4 +1,5 @@
-"""What every filler owes, whatever is inside: those of the zoo, and the other networks at toy size."""
+"""What every filler owes, whatever is inside: those of the zoo, and the other networks at toy size. All are shown two
+frames; what more are worth is of tests/models/splat."""
 
 from fractions import Fraction
 from functools import cache
@@ -18,12 +19,12 @@ from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
 from tween.models.splat.filler import SplatFiller
-from tween.zoo.load import load
+from tween.zoo.load import load, seeing
 from tween.zoo.registry import fillers
 
 T = [Fraction(k, 30) for k in range(5)]
 BETWEEN = [Fraction(1, 90), Fraction(1, 60), Fraction(29, 900)]
-CLOSE = {"atol": 1e-5, "rtol": 0.0}
+CLOSE = {"atol": 1e-4, "rtol": 0.0}  # in a batch Gaussians that are equally near may change places
 
 
 def hybrid(config):
@@ -44,7 +45,7 @@ NETWORKS = ["fast", *TOYS]
 
 @cache
 def build(name):
-    return TOYS[name]() if name in TOYS else load(name, device="cpu", precision="fp32")
+    return TOYS[name]() if name in TOYS else seeing(load(name, device="cpu", precision="fp32"), 2)
 
 
 @pytest.fixture(params=ALL)

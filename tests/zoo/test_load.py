@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save
 
 from tween.core import Filler, TweenError
+from tween.evaluate.middle import paired
 from tween.zoo import ZOO, load
 from tween.zoo.load import WEIGHTS, read
 from tween.zoo.selfcheck import moving_pattern, quickest
@@ -89,3 +90,10 @@ def test_only_the_released_weights_load(tmp_path):
 def test_bf16_only_where_quicker_and_close(half, wins):
     full = Slow(0.04)
     assert (quickest(lambda dtype: full if dtype == torch.float32 else half) is half) == wins
+
+
+def test_splat_sees_four_frames_in_fp32_and_a_triplet_two():
+    filler = load("splat", device="cpu")
+    assert (filler.past, filler.future, filler.dtype) == (2, 2, torch.float32)
+    assert load("splat", device="cpu", precision="bf16", scale=0.5).net.config.area == 180 * 180
+    assert paired(filler).past == 1

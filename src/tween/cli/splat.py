@@ -69,7 +69,7 @@ def network(options: Options) -> Any:
     filler = ready(options.model, device=api.pick_device(options.device), precision="fp32")
     if not isinstance(filler, SplatFiller):
         raise TweenError(
-            f"tween splat needs a network of Gaussians, but {options.model} is none; train one first"
+            f"tween splat needs a network of Gaussians, but {options.model} is none; leave --model out, or give a run"
         )
     return filler.seeing(options.frames)
 

@@ -110,11 +110,11 @@ def middle_frames(
     """Fill what lies between the two frames of every scene and measure it as `way` says.
 
     Args:
-        filler: with one frame before and one after.
+        filler: shown one frame before and one after, also if it sees more by itself.
         device: where the filler's network is.
         further: measures beside PSNR, SSIM and interpolation error, by name.
     """
-    check(filler)
+    filler = paired(filler)
     rows = []
     with torch.inference_mode(), full_precision():
         for scene in scenes:
@@ -137,10 +137,17 @@ def tabulate(protocol: str, rows: Sequence[Row]) -> Table:
     return Table(protocol, psnr, ssim, ie, tuple(rows), means)
 
 
-def check(filler: Filler[Any]) -> None:
-    """That it is filled from one frame on either side."""
+def paired(filler: Filler[Any]) -> Filler[Any]:
+    """The filler as it is shown one frame on either side.
+
+    Raises:
+        TweenError: if it wants others.
+    """
+    if hasattr(filler, "seeing"):
+        return filler.seeing(2)
     if (filler.past, filler.future) != (1, 1):
         raise TweenError("a triplet is filled from one frame before and one after; this model needs others")
+    return filler
 
 
 def moment(scene: Scene) -> Fraction:

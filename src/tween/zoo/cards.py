@@ -41,6 +41,7 @@ def write_card(
     manifests: Mapping[str, Path],
     results: Sequence[Mapping[str, Any]],
     limits: Sequence[str],
+    further: str = "",
 ) -> None:
     """Write the card of `name` to `path`.
 
@@ -48,6 +49,7 @@ def write_card(
         manifests: kind of data ("clips") -> CSV with the columns source_repo, licence and licence_statement.
         results: what `tween eval --json` wrote, of this model and of those it is compared with.
         limits: where it fails, a sentence each.
+        further: Markdown below the table of results, of what else was measured.
     """
     text = f"""# {name}
 
@@ -59,7 +61,7 @@ def write_card(
 
 ## Measured
 
-{results_table(results)}
+{(results_table(results) + chr(10) * 2 + further).rstrip()}
 
 ## Limits
 

@@ -26,8 +26,8 @@ def load(
 
     Args:
         device: `auto` (CUDA where there is one, else the CPU), or any name PyTorch takes, such as `cuda:1`.
-        precision: `auto` is fp16 on CUDA; on a CPU it is bf16 where a short measurement at load finds it quicker
-            than fp32 and as good, else fp32.
+        precision: `auto` is what the entry names, else fp16 on CUDA; on a CPU it is bf16 where a short measurement at
+            load finds it quicker than fp32 and as good, else fp32.
         scale: fraction of the frame's size at which motion is estimated; below 1 for large motion and large frames.
 
     Raises:
@@ -39,8 +39,9 @@ def load(
     if entry.file is None:
         return entry.build({}, where, torch.float32, 1.0)
     weights = released(name)
-    if precision != "auto":
-        return entry.build(weights, where, DTYPES[precision], scale)
+    chosen = entry.auto if precision == "auto" else DTYPES[precision]
+    if chosen is not None:
+        return entry.build(weights, where, chosen, scale)
     if where.type != "cpu":
         return entry.build(weights, where, torch.float16 if where.type == "cuda" else torch.float32, scale)
     return quickest(lambda dtype: entry.build(weights, where, dtype, scale))
