@@ -32,8 +32,8 @@ TOYS = ("shapes", "maze")
 TOY = (250, 3e-3)
 """Steps and rate of the toys, where the flags say nothing."""
 CHUNK = 256
-PAIRED = 2e4
-"""Weight at which the gradient of the error is about as large as that of drifting in 200 features."""
+PAIRED = 100.0
+"""Weight at which the gradient of the error is about as large as that of drifting."""
 
 Flags = Mapping[str, Any]
 

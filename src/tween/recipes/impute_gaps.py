@@ -31,7 +31,7 @@ SAME = (
     45.0  # dB from which on nobody tells a frame from the true one: still scenes shall not outvote the others
 )
 BOTH = 0.6  # share of the batches that have both outer keyframes; at the ends of a clip there are none
-PAIRED = 2e5
+PAIRED = 400.0
 """So that the error leads and drifting follows: what is given back must not be worse than the fill."""
 
 VIDEO = Video(

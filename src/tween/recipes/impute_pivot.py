@@ -35,7 +35,8 @@ METHODS: dict[str, tuple[Objective, dict[str, Any]]] = {
 """Objective, and what is changed of the refiner's trunk. The first sets the number of steps of all."""
 
 MORE: dict[str, tuple[Objective, dict[str, Any]]] = {
-    "drift-paired": (Objective(paired=2e4), {"clamp": True}),  # gradients of both are of about one size
+    "drift-paired": (Objective(paired=100.0), {"clamp": True}),  # gradients of both are of about one size
+    "paired-clamp": (Objective(drift=0.0, paired=1.0), {"clamp": True}),
     "drift-plain": (Objective(taps=Taps(plain=True)), {}),
     "drift-style": (Objective(), {"style": 32}),
     "drift-explicit": (Objective(), {"explicit": True}),

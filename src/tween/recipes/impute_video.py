@@ -99,7 +99,7 @@ SHAPES = Video(
     patch=4,
     trunk=Trunk(width=64, layers=2, heads=2, ffn=128, clamp=True),
     dealing=Dealing(classes=4, generated=8, positives=8, anything=8, queue=64),
-    objective=Objective(taps=Taps(patches=(2,), most=4), drift=0.1, paired=3e3),
+    objective=Objective(taps=Taps(patches=(2,), most=4), paired=500.0),
 )
 """Moving shapes, on a CPU in under a minute: what flies on between two keyframes, where a fade shows it twice."""
 
@@ -109,7 +109,7 @@ MAZE = Video(
     patch=1,
     trunk=Trunk(width=64, layers=3, heads=2, ffn=128, classes=3, clamp=True),
     dealing=Dealing(classes=3, generated=16, positives=32, anything=0, plain=1.0),
-    objective=Objective(taps=Taps(plain=True), drift=0.1, paired=1e3),
+    objective=Objective(taps=Taps(plain=True), paired=150.0),
 )
 """Ways through three mazes, on a CPU in under a minute: a class is a maze, and straight lines go through its walls."""
 

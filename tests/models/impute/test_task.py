@@ -71,6 +71,13 @@ def test_drifting_follows_the_real_samples():
     assert net.ends.leave.bias.grad.sum() < 0  # a step against it makes pictures brighter
 
 
+@pytest.mark.parametrize("taps", [Taps(patches=()), SEEN, Taps(stem=True, locations=True, plain=True)])
+def test_drifting_is_the_mean_over_features_however_many(taps):
+    """Of three temperatures, each of unit size: 9 where all agree, 3 where they have nothing to do with each other."""
+    value = task(Objective(taps=taps)).loss("refiner", classes(g=6, p=8), 0)["drift"]
+    assert 1 < value <= 9
+
+
 def test_padding_changes_nothing():
     batch = classes()
     g, p = torch.tensor([1.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 1.0, 0.0])

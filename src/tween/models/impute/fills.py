@@ -119,12 +119,17 @@ def _windows(
 def neighbours(known: Tensor, times: Times = None) -> tuple[Tensor, Tensor, Tensor]:
     """For each frame the index of the keyframe at or before it and at or after it, `b t` each, and where it lies
     between them, `b t` in [0, 1]. Where there is none on one side, both are the one of the other side."""
-    at = seconds(times, known)
+    return between(known, seconds(times, known))
+
+
+def between(known: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`neighbours` of frames at times `t`, which is not looked at: a network may call it."""
     t = known.shape[1]
     index = torch.arange(t, device=known.device).expand_as(known)
     before = torch.where(known, index, -1).cummax(1).values
     after = torch.where(known, index, t).flip(1).cummin(1).values.flip(1)
     before, after = torch.where(before < 0, after, before), torch.where(after == t, before, after)
+    before, after = before.clamp(0, t - 1), after.clamp(0, t - 1)  # of a sample of which nothing is known
     span = at[after] - at[before]
     place = torch.where(span > 0, (at - at[before]) / span.clamp_min(torch.finfo(at.dtype).tiny), 0.0)
     return before, after, place

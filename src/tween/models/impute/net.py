@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from tween.core import TweenError
 from tween.models.impute.config import PatchConfig, Trunk, VideoConfig
+from tween.models.impute.fills import between, like, take
 from tween.models.impute.trunk import Net
 
 
@@ -54,7 +55,9 @@ class VideoRefiner(nn.Module):
     def __init__(self, config: VideoConfig | None = None) -> None:
         super().__init__()
         self.config = config or VideoConfig()
-        self.ends = Ends(self.config.channels * self.config.patch**2, self.config.trunk)
+        shares = self.config.patch**2 if self.config.fade else 0
+        values = self.config.channels * self.config.patch**2
+        self.ends = Ends(values, self.config.trunk, shares, self.config.reach)
         self.net = Net(self.config.trunk)
 
     def forward(
@@ -92,9 +95,10 @@ class VideoRefiner(nn.Module):
         level = 1 - known.float().mean(1) if level is None else level
         alpha = torch.ones_like(level) if alpha is None else alpha
         told = self.net.told(label, level, alpha, noise, text)
-        tokens = F.pixel_unshuffle(latents, p).permute(0, 1, 3, 4, 2).flatten(1, 3)
+        other = tokens_of(faded(latents, known, at), p) if self.config.fade else None
         given = known.repeat_interleave(h * w // p**2, 1)
-        made = self.ends(tokens, given, self.net, places, told).unflatten(1, (t, h // p, w // p))
+        made = self.ends(tokens_of(latents, p), given, self.net, places, told, other)
+        made = made.unflatten(1, (t, h // p, w // p))
         made = F.pixel_shuffle(made.permute(0, 1, 4, 2, 3), p)
         if not self.config.calm:
             return made
@@ -102,33 +106,63 @@ class VideoRefiner(nn.Module):
 
 
 class Ends(nn.Module):
-    """What is around the transformer: tokens in, marked by whether they are given, and the answer out."""
+    """What is around the transformer: tokens in, marked by whether they are given, and the answer out.
 
-    def __init__(self, values: int, trunk: Trunk) -> None:
+    With `shares`, values of a token that are mixed alike, there is a second opinion, `other`: it is seen too, and the
+    answer has so much of it as the network says.
+    """
+
+    def __init__(self, values: int, trunk: Trunk, shares: int = 0, reach: float = 1.0) -> None:
         super().__init__()
-        self.trunk = trunk
-        self.enter, self.leave = nn.Linear(values, trunk.width), nn.Linear(trunk.width, values)
+        self.trunk, self.shares, self.reach = trunk, shares, reach
+        self.enter = nn.Linear(2 * values if shares else values, trunk.width)
+        self.leave = nn.Linear(trunk.width, values + shares)
         self.mark = nn.Embedding(2, trunk.width)
         nn.init.normal_(self.mark.weight, std=0.02)
         nn.init.zeros_(self.leave.bias)
         if trunk.residual:
             nn.init.zeros_(self.leave.weight)
 
-    def forward(self, tokens: Tensor, known: Tensor, net: Net, places: Tensor, told: Tensor) -> Tensor:
-        x = self.enter(tokens) + self.mark(known.long())
-        made = self.leave(net(x, places, told, known)).to(tokens.dtype)
+    def forward(
+        self,
+        tokens: Tensor,
+        known: Tensor,
+        net: Net,
+        places: Tensor,
+        told: Tensor,
+        other: Tensor | None = None,
+    ) -> Tensor:
+        x = self.enter(tokens if other is None else torch.cat([tokens, other - tokens], -1))
+        made = self.reach * self.leave(net(x + self.mark(known.long()), places, told, known))
+        made = made.to(tokens.dtype)
+        made, share = made.split([tokens.shape[-1], self.shares], -1)
         made = tokens + made if self.trunk.residual else made
+        if other is not None:
+            made = made + share.repeat(1, 1, tokens.shape[-1] // self.shares) * (other - tokens)
         return torch.where(known[..., None], tokens, made) if self.trunk.clamp else made
+
+
+def faded(clip: Tensor, known: Tensor, at: Tensor) -> Tensor:
+    """The known frames of `b t c h w` faded into one another; the clip itself where none is known."""
+    before, after, place = between(known, at.double())
+    made = take(clip, before).lerp(take(clip, after), like(place, clip))
+    return torch.where(known.any(1)[:, None, None, None, None], made, clip)
+
+
+def tokens_of(clip: Tensor, patch: int) -> Tensor:
+    """`b t c h w` -> `b n c*patch^2`, frame by frame, row by row."""
+    return F.pixel_unshuffle(clip, patch).permute(0, 1, 3, 4, 2).flatten(1, 3)
 
 
 def stir(clip: Tensor, known: Tensor, calm: float) -> Tensor:
     """`b 1 1 h w` from 0, where the known frames of `b t c h w` agree around a place, to 1, where they differ by much
-    more than `calm`."""
+    more than `calm`; 1 where none is known."""
     there = known[:, :, None, None, None]
     high, low = clip.masked_fill(~there, -torch.inf).amax(1), clip.masked_fill(~there, torch.inf).amin(1)
     far = F.avg_pool2d((high - low).amax(1, keepdim=True), 5, 1, 2, count_include_pad=False)
     square = F.max_pool2d(far, 9, 1, 4).square()
-    return (square / (square + calm**2))[:, None].to(clip.dtype)
+    share = torch.where(known.any(1)[:, None, None, None], square / (square + calm**2), 1.0)
+    return share[:, None].to(clip.dtype)
 
 
 def grid(rows: int, columns: int) -> Tensor:

@@ -54,9 +54,10 @@ class Objective:
     """What is minimised.
 
     Attributes:
-        drift: weight of drifting; its value hardly falls (see `tween.ops.drift`).
+        drift: weight of drifting, the mean over feature vectors: from 1 to 9 with three temperatures whatever the
+            features are, and hardly falling (see `tween.ops.drift`).
         paired: weight of the squared error of what was missing. By itself it is the regression that drifting is
-            compared with.
+            compared with. At 100 its gradient is about as large as that of drifting.
         taps: the features.
         importance: group of features -> weight, 1 where it is not named, such as {"plain": 0.5}.
         unnamed: share of the samples whose class is not told: a refiner that will be used without must learn so.
@@ -132,13 +133,16 @@ class RefinerTask:
         """Nothing changes between steps."""
 
     def drift(self, made: Tensor, batch: Classes, diagnose: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of answers as samples, `c*g ...`, and what the kernel saw."""
+        """The loss of answers as samples, `c*g ...`, a feature vector, and what the kernel saw."""
         c, u, o = len(batch.labels), len(batch.anything), self.objective
         x = self.features(made, c)
+        real = batch.positives.flatten(0, 1)
+        real = torch.cat([real, batch.anything]) if u else real
         with torch.no_grad():
-            pos = self.features(batch.positives.flatten(0, 1), c)
-            free = self.features(batch.anything, 1) if u else None
-        neg = {name: value.expand(c, -1, -1, -1) for name, value in free.items()} if u else None
+            known = self.features(real, 1)
+        many = len(real) - u
+        pos = {name: value[0, :many].unflatten(0, (c, -1)) for name, value in known.items()}
+        neg = {name: value[:, many:].expand(c, -1, -1, -1) for name, value in known.items()} if u else None
         counts = unconditional(batch.alpha, batch.weights.sum(1), u) if u else None
         loss = drift_loss(
             x,
@@ -151,7 +155,8 @@ class RefinerTask:
             compiled=o.compiled,
             diagnostics=diagnose,
         )
-        return loss if diagnose else (loss, {})
+        loss, found = loss if diagnose else (loss, {})
+        return loss / sum(value.shape[2] for value in x.values()), found
 
     def features(self, samples: Tensor, classes: int) -> dict[str, Tensor]:
         """Groups `c n l d` of flat samples."""

@@ -78,9 +78,10 @@ def drift_field(
     Returns:
         `c n d` in fp32 or wider, in the units of x, without gradient; zero for padding.
     """
-    parts, counts = _ready(*(None if part is None else part[:, :, None] for part in (x, pos, neg)), weights)
+    neg = pos[:, :0] if neg is None else neg
+    parts, counts = _ready([part[None, :, :, None] for part in (x, pos, neg)], weights)
     with torch.autocast(x.device.type, enabled=False):
-        drift, scale = field(*(part[None] for part in parts), counts, tuple(temperatures), own, floor, None)
+        drift, scale = field(*parts, counts, tuple(temperatures), own, floor, None)
     return (drift * scale)[0, :, 0]
 
 
@@ -118,7 +119,7 @@ def drift_loss(
     run, taus = _compiled() if compiled else field, tuple(temperatures)
     neg = {name: part[:, :0] for name, part in pos.items()} if neg is None else neg
     for names, factor in _alike(x, pos, neg, importance or {}):
-        parts, counts = _stacked(names, x, pos, neg, weights)
+        parts, counts = _ready([torch.stack([s[k] for k in names]) for s in (x, pos, neg)], weights, names[0])
         frozen = [part.detach() for part in parts]
         with torch.autocast(parts[0].device.type, enabled=False):
             drift, scale = run(*frozen, counts, taus, True, floor, dtype)
@@ -148,14 +149,6 @@ def _alike(
     return sets
 
 
-def _stacked(
-    names: list[str], x: Groups, pos: Groups, neg: Groups, weights: Weights | None
-) -> tuple[list[Tensor], Counts]:
-    """`g c l n d` of these groups, and the weights, which are the same in all."""
-    ready = [_ready(x[name], pos[name], neg[name], weights, name) for name in names]
-    return [torch.stack(side) for side in zip(*(parts for parts, _ in ready), strict=True)], ready[0][1]
-
-
 def _same_groups(x: Groups, pos: Groups, neg: Groups | None, importance: Mapping[str, float] | None) -> None:
     """All sides name the same groups, and `importance` no others."""
     for side, named in (("positives", pos), ("negatives", neg)):
@@ -176,14 +169,11 @@ def _squared(phi: Tensor, drift: Tensor, weight: Tensor) -> Tensor:
     return error.sum() / weight.sum()
 
 
-def _ready(
-    x: Tensor, pos: Tensor, neg: Tensor | None, weights: Weights | None, name: str = "x"
-) -> tuple[list[Tensor], Counts]:
-    """`c l n d` in fp32 or wider, and the weights of each."""
-    neg = pos[:, :0] if neg is None else neg
-    alike = {(part.shape[0], *part.shape[2:]) for part in (x, pos, neg)}
-    if x.ndim != 4 or len(alike) > 1:
-        shapes = ", ".join(str(tuple(part.shape)) for part in (x, pos, neg))
+def _ready(parts: Sequence[Tensor], weights: Weights | None, name: str = "x") -> tuple[list[Tensor], Counts]:
+    """Of generated, positive and negative samples `g c n l d`: `g c l n d` in fp32 or wider, and their weights."""
+    x = parts[0]
+    if x.ndim != 5 or len({(part.shape[1], *part.shape[3:]) for part in parts}) > 1:
+        shapes = ", ".join(str(tuple(part.shape[1:])) for part in parts)
         raise TweenError(
             f"{name}: generated, positive and negative samples should agree in classes, locations and features, "
             f"but got {shapes}; pad ragged classes with pack()"
@@ -191,14 +181,15 @@ def _ready(
     wide = torch.promote_types(x.dtype, torch.float32)
     weights = weights or Weights()
     counts = []
-    for part, count in ((x, weights.x), (pos, weights.pos), (neg, weights.neg)):
-        if count is not None and count.shape != part.shape[:2]:
+    for part, count in zip(parts, (weights.x, weights.pos, weights.neg), strict=True):
+        shape = part.shape[1:3]
+        if count is not None and count.shape != shape:
             raise TweenError(
-                f"{name}: weights should be one a sample, {tuple(part.shape[:2])}, but got {tuple(count.shape)}"
+                f"{name}: weights should be one a sample, {tuple(shape)}, but got {tuple(count.shape)}"
             )
-        ones = torch.ones(part.shape[:2], device=x.device, dtype=wide)
-        counts.append(ones if count is None else count.to(ones))
-    return [part.to(wide).transpose(1, 2) for part in (x, pos, neg)], tuple(counts)
+        ones = torch.ones(shape, device=x.device, dtype=wide) if count is None else count
+        counts.append(ones.to(x.device, wide))
+    return [part.to(wide).transpose(2, 3) for part in parts], tuple(counts)
 
 
 @cache
