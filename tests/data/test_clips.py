@@ -66,6 +66,14 @@ def test_half_of_the_triples_or_more_are_in_the_middle(drawn):
     assert 0.5 < (drawn[1] == 0.5).float().mean() < 0.85
 
 
+def test_halfway_is_the_middle_alone():
+    windows = Windows.build(SHOTS, FIRST, pixels=24.0, device=CPU)
+    frame, t = draw_frames(windows, 500, rng(), halfway=True)
+    assert (t == 0.5).all()
+    assert torch.equal(frame[:, 1] * 2, frame[:, 0] + frame[:, 2])
+    assert len((frame[:, 2] - frame[:, 0]).unique()) > 2  # at more than one distance, both ways
+
+
 def test_the_reach_follows_the_motion(drawn):
     owner, span = OWNER[drawn[0][:, 0]], (drawn[0][:, 0] - drawn[0][:, 2]).abs()
     assert [span[owner == shot].max().item() for shot in range(3)] == [9, 2, 6]

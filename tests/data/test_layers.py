@@ -142,3 +142,7 @@ def test_the_flow_of_a_batch_explains_its_frames(store):
 def test_half_of_the_times_are_the_middle(store):
     t = layer_triples(store, 200, (16, 16), rng()).t
     assert 0.4 < (t == 0.5).float().mean() < 0.6
+
+
+def test_halfway_is_the_middle_alone(store):
+    assert (layer_triples(store, 50, (16, 16), rng(), halfway=True).t == 0.5).all()

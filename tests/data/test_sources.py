@@ -1,5 +1,6 @@
 """What training sets draw: which frames, at which t, and that a state of the generator gives one sample."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -56,6 +57,14 @@ def test_septuplets_draw_any_three_at_their_true_t(tmp_path):
         assert t == pytest.approx((b - a) / (c - a))
         seen.add((a, b, c))
     assert len(seen) == 35
+
+
+def test_septuplets_halfway(tmp_path):
+    source = replace(train("vimeo-septuplet", vimeo(tmp_path, frames=7, size=(64, 48))), halfway=True)
+    drawn = [forwards(source.draw(seed % 2, (32, 32), g(seed)), red) for seed in range(200)]
+    assert {t for _, t in drawn} == {0.5}
+    assert {2 * b - a - c for (a, b, c), _ in drawn} == {0}
+    assert len({frames for frames, _ in drawn}) == 9  # all there are: five, three and one by their distance
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def test_the_plans_numbers(phase, epochs, lr, min_lr, freeze):
     assert (plan.epochs, plan.lr, plan.min_lr, plan.freeze) == (epochs, lr, min_lr, freeze)
     assert (plan.warmup, plan.weight_decay, plan.crop, plan.every) == (2000, 1e-4, 256, 33)
     assert plan.ratio == ((2, 1) if phase == 3 else (1, 0))
+    assert in_steps(plan, samples=8, batch_size=2).halfway == (phase == 1)  # whose network is not told t
 
 
 @pytest.mark.parametrize("phase", [1, 2, 3])

@@ -116,13 +116,16 @@ def uniform(n: int, low: float, high: float, g: torch.Generator) -> Tensor:
     return torch.rand(n, generator=g, device=g.device) * (high - low) + low
 
 
-def draw_frames(windows: Windows, n: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Frame indices `n 3` and t `n`: a free t half of the time, the middle otherwise, time reversed at random."""
+def draw_frames(
+    windows: Windows, n: int, g: torch.Generator, *, halfway: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Frame indices `n 3` and t `n`: a free t half of the time (never if `halfway`), the middle otherwise, time
+    reversed at random."""
     shot = torch.multinomial(windows.weight, n, replacement=True, generator=g)
     reach, count = windows.reach[shot], windows.count[shot]
     span = 2 + (uniform(n, 0, 1, g) * (reach - 1)).long()
     inside = 1 + (uniform(n, 0, 1, g) * (span - 1)).long()
-    middle = uniform(n, 0, 1, g) < 0.5
+    middle = (uniform(n, 0, 1, g) < 0.5) | halfway
     span = torch.where(middle, (span // 2) * 2, span)
     inside = torch.where(middle, span // 2, inside)
     start = windows.first[shot] + (uniform(n, 0, 1, g) * (count - span)).long()
@@ -178,9 +181,11 @@ def clip_triples(
     g: torch.Generator,
     *,
     sample: Callable[..., Tensor] = sample,
+    halfway: bool = False,
 ) -> Triples:
-    """`n` augmented real triples of `size` (h, w); their flow is not known. `sample` may be a compiled one."""
-    frame, t = draw_frames(windows, n, g)
+    """`n` augmented real triples of `size` (h, w); their flow is not known. `sample` may be a compiled one; `halfway`
+    draws t = 1/2 alone."""
+    frame, t = draw_frames(windows, n, g, halfway=halfway)
     position, zoom = draw_positions(store, frame[:, 0], size, g)
     frames = sample(store, frame, position[:, None].expand(-1, 3, -1, -1, -1), zoom[:, None].expand(-1, 3))
     nothing = torch.zeros(n, 4, *size, device=t.device)

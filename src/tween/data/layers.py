@@ -150,10 +150,12 @@ def layer_triples(
     g: torch.Generator,
     *,
     render: Callable[..., View] = render,
+    halfway: bool = False,
 ) -> Triples:
-    """`n` synthetic triples with exact flow from t into both frames. `render` may be a compiled one."""
+    """`n` synthetic triples with exact flow from t into both frames. `render` may be a compiled one; `halfway` draws
+    t = 1/2 alone, otherwise half of them are there."""
     course, look = draw_course(n, size, g), draw_look(store, n, size, g)
-    t = torch.where(uniform(n, 0, 1, g) < 0.5, 0.5, uniform(n, 0.05, 0.95, g))
+    t = torch.where((uniform(n, 0, 1, g) < 0.5) | halfway, 0.5, uniform(n, 0.05, 0.95, g))
     zero, one = torch.zeros_like(t), torch.ones_like(t)
     view0, view1, view = (render(store, course, look, s, size) for s in (zero, one, t))
 

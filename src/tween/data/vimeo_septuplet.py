@@ -48,10 +48,12 @@ def check(root: Path) -> Check:
 
 @dataclass(frozen=True)
 class Septuplets:
-    """Any three of the seven frames, in order or reversed, the middle one at its true t, as a `Source`."""
+    """Any three of the seven frames, in order or reversed, the middle one at its true t, as a `Source`; `halfway`: with
+    as many frames before it as behind it."""
 
     sequences: Path
     names: tuple[str, ...]
+    halfway: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,6 +65,9 @@ class Septuplets:
     def draw(self, index: int, size: tuple[int, int], g: torch.Generator) -> Sample:
         """As `Source.draw`."""
         first, middle, last = sorted(torch.randperm(7, generator=g)[:3].tolist())
+        if self.halfway:
+            reach = (last - first) // 2
+            middle, last = first + reach, first + 2 * reach
         chosen = (FRAMES[i] for i in (first, middle, last))
         frames = stacked(self.sequences / self.names[index] / f"im{i}.png" for i in chosen)
         t = (middle - first) / (last - first)

@@ -19,6 +19,7 @@ from tween.data.mixed import Part, batches
 from tween.data.shuffled import order
 from tween.data.store import FrameStore, sample
 from tween.data.triplets import read as read_triplets
+from tween.data.vimeo_septuplet import Septuplets
 from tween.recipes.interp import load
 from tween.recipes.plan import VIMEO, Schedule
 
@@ -56,7 +57,8 @@ def clips(
 ) -> Feed:
     """Clips named by shots.csv, and layers of moving cut-outs; all on the device, so an epoch is as long as Vimeo90K's.
 
-    In phase 3 the large-motion batches are the same clips at up to twice the distance, in crops that grow.
+    In phase 3 the large-motion batches are the same clips at up to twice the distance, in crops that grow. Phase 1,
+    whose network is not told t, sees t = 1/2 alone.
 
     Args:
         data, packed, photos, pixels, workers: as in `tween.recipes.interp.fast`.
@@ -96,7 +98,8 @@ def from_shards(folders: Sequence[Path], *, val: Path | None = None, workers: in
     """Shards that `tween data shard` wrote, every sample once an epoch, dealt out over the processes of torchrun.
 
     Args:
-        folders: of the main set, and of the large-motion set where the phase mixes two.
+        folders: of the main set, and of the large-motion set where the phase mixes two; phase 1, whose network is not
+            told t, wants samples at t = 1/2, such as Vimeo90K's triplets.
 
     Raises:
         TweenError: if there are none or one is cut short; when drawn, if the phase needs a set that is not given.
@@ -153,9 +156,12 @@ def sets(
 
     def draw(schedule: Schedule, batch_size: int, seed: int, device: torch.device) -> Batch:
         sizes = (schedule.main_size, schedule.large_size)
+        halved = [
+            replace(s, halfway=True) if schedule.halfway and isinstance(s, Septuplets) else s for s in sources
+        ]
         parts = [
             Part(source=source, share=share, size=size)
-            for source, share, size in zip(sources, schedule.ratio, sizes, strict=True)
+            for source, share, size in zip(halved, schedule.ratio, sizes, strict=True)
             if source is not None
         ]
         return batches(
@@ -198,7 +204,7 @@ def _batch(
     g = torch.Generator(device).manual_seed(random.Random(f"{seed}/{index}").getrandbits(63))
     large = schedule.is_large(index)
     size = schedule.large_size(index) if large else schedule.main_size(index)
-    real, made = counts
-    parts = [clip_triples(store, windows[large], real, size, g, sample=sample)] if real else []
-    parts += [layer_triples(store, made, size, g, render=render)] if made else []
+    (real, made), half = counts, schedule.halfway
+    parts = [clip_triples(store, windows[large], real, size, g, sample=sample, halfway=half)] if real else []
+    parts += [layer_triples(store, made, size, g, render=render, halfway=half)] if made else []
     return Triples.cat(parts)

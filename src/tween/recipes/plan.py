@@ -24,6 +24,7 @@ class Plan:
         crop: side of the main set's crops, in pixels.
         grow: the large-motion set's crops in turn, as multiples of `crop`.
         every: epochs before they grow.
+        halfway: every sample is at t = 1/2: for a network that is not told t.
     """
 
     epochs: int
@@ -36,10 +37,11 @@ class Plan:
     crop: int = 256
     grow: tuple[float, ...] = (1,)
     every: int = 33
+    halfway: bool = False
 
 
 PLANS: dict[int, Plan] = {
-    1: Plan(epochs=300, lr=2e-4, min_lr=2e-5),
+    1: Plan(epochs=300, lr=2e-4, min_lr=2e-5, halfway=True),
     2: Plan(epochs=200, lr=1e-4, min_lr=1e-5, freeze=50),
     3: Plan(epochs=100, lr=5e-5, min_lr=5e-6, ratio=(2, 1)),
 }
@@ -57,7 +59,7 @@ class Schedule:
         warmup, freeze: steps.
         crop: side of the main set's crops.
         growth: (from this step on, side) of the large-motion set's crops.
-        ratio: as in the plan.
+        ratio, halfway: as in the plan.
         per_step: batches that one step takes, over all processes.
         world: processes.
     """
@@ -71,6 +73,7 @@ class Schedule:
     ratio: tuple[int, int]
     per_step: int = 1
     world: int = 1
+    halfway: bool = False
 
     def main_size(self, index: int) -> tuple[int, int]:
         """Crop (h, w) of the main set in batch `index`."""
@@ -129,6 +132,7 @@ def in_steps(
         ratio=plan.ratio,
         per_step=per_step,
         world=world,
+        halfway=plan.halfway,
     )
 
 
