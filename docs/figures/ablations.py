@@ -22,6 +22,7 @@ from tween.recipes.ablate_table import Line, conditions, lines, markdown
 
 TITLES = {
     "phase1": "Phase 1: the backbone and the loss",
+    "backbone": "The backbone and the loss, with flow",
     "phase2": "Phase 2: flow",
     "phase3": "Phase 3: large motion",
     "data": "What to train on",

@@ -10,10 +10,12 @@ from tests.data import layouts
 from tests.data.made import folder
 from tests.data.test_flow_files import scene
 from tests.models.interp.toy import TOY
-from tween.cli.ablate import parser
+from tween.cli.ablate import laboratory, parser, settled
 from tween.cli.main import main
+from tween.cli.train import dashed
 from tween.models.interp.config import with_block
 from tween.recipes import ablate_rows
+from tween.recipes.ablate import claim, label
 from tween.recipes.ablate_rows import TABLES
 
 QUICK = [
@@ -52,10 +54,25 @@ def test_one_command_trains_what_is_missing_and_prints_one_table(place, tmp_path
     again = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| exp")]
     assert again == table
 
-    files[0].unlink()
+    gone = next(f for f in files if f.name.startswith("exp1f-se-s1"))
+    gone.unlink()
     assert main([*command, "--show"]) == 1
     assert "1 of 4 results are missing" in capsys.readouterr().out
-    assert not files[0].exists()
+    assert not gone.exists()
+
+
+def test_a_row_is_there_also_while_another_process_trains_what_it_is_compared_with(place, tmp_path, capsys):
+    command = ["ablate", "phase1", "--rows", "exp1f-se", *QUICK, *place, "--seeds", "1"]
+    assert main(command) == 0
+    for f in (tmp_path / "out").glob("*.json"):
+        f.unlink()
+    lab = laboratory(settled(parser().parse_args(dashed(command[1:]))))
+    first = ablate_rows.rows("phase1")[0]
+    with claim(lab.runs / f"{label(first, 0, lab)}.lock"):
+        assert main(command) == 0
+        assert "exp1c-hybrid, to compare with, is left to other processes" in capsys.readouterr().out
+        assert main([*command, "--rows", "exp1c*", "--show"]) == 1
+    assert [f.name[:-18] for f in (tmp_path / "out").glob("*.json")] == ["exp1f-se-s0"]
 
 
 def test_data_rows_differ_in_their_share_of_layers(place, tmp_path):

@@ -33,11 +33,26 @@ def test_the_first_row_is_the_plans_own():
     assert firsts["phase2"].config == THESIS
     assert (firsts["phase3"].name, firsts["phase3"].config.phase) == ("exp3d-curriculum", 3)
     assert firsts["data"].name == "data-both"
+    assert firsts["backbone"].config == THESIS
 
 
 def test_network_switches_are_those_of_the_config():
     nets = ablations()
     assert all(EVERY[name].config == config for name, config in nets.items())
+
+
+def test_the_backbone_is_switched_within_phase_2_as_in_phase_1():
+    alone, within = rows("phase1"), rows("backbone")
+    assert [row.name for row in within] == [
+        *(f"flow-{row.name.removeprefix('exp')}" for row in alone),
+        "flow-no-backbone",
+    ]
+    for one, two in zip(alone, within, strict=False):
+        assert two.config == replace(one.config, phase=2)
+        assert two.weights == one.weights
+    assert within[0].config == THESIS
+    assert within[-1].config == replace(THESIS, flow_only=True)
+    assert {row.plan["freeze"] for row in within} == {0}
 
 
 def test_losses_of_5_5():

@@ -13,8 +13,8 @@ from tween.models.interp.config import THESIS, NetConfig, ablations
 from tween.models.interp.thesis_task import ThesisWeights
 from tween.recipes.plan import CURRICULUM
 
-Table = Literal["phase1", "phase2", "phase3", "data"]
-TABLES: tuple[Table, ...] = ("phase1", "phase2", "phase3", "data")
+Table = Literal["phase1", "backbone", "phase2", "phase3", "data"]
+TABLES: tuple[Table, ...] = ("phase1", "backbone", "phase2", "phase3", "data")
 DISTILL = 0.01
 """Weight of the distance to a teacher's flow in Exp-2e, as in RIFE and IFRNet."""
 
@@ -72,7 +72,7 @@ ABOUT = {
 
 def rows(table: Table, base: NetConfig = THESIS) -> list[Row]:
     """The rows of one table, the one that all others are compared with first."""
-    made = {"phase1": phase1, "phase2": phase2, "phase3": phase3, "data": data}
+    made = {"phase1": phase1, "backbone": backbone, "phase2": phase2, "phase3": phase3, "data": data}
     if table not in made:
         raise TweenError(f"there is no table {table!r}; there are {', '.join(made)}")
     return made[table](base)
@@ -100,6 +100,25 @@ def phase1(base: NetConfig) -> list[Row]:
         for name, (ter, vgg) in terms.items()
     ]
     return [Row(name="exp1c-hybrid", about=ABOUT["exp1c-hybrid"], config=main), *switches, *losses]
+
+
+def backbone(base: NetConfig) -> list[Row]:
+    """The rows of phase 1 within the network of phase 2, and that network without a backbone.
+
+    Motion is learned there within some hundred steps; phase 1 alone stays at `blend` for much longer than a short row
+    lasts, whatever its backbone is.
+    """
+    made = [
+        replace(
+            row,
+            name=f"flow-{row.name.removeprefix('exp')}",
+            config=replace(row.config, phase=2),
+            plan={"freeze": 0},  # most of these backbones are new, whatever the rows start from
+        )
+        for row in phase1(base)
+    ]
+    without = replace(made[0], name="flow-no-backbone", about=ABOUT["exp2d-flow-only"])
+    return [*made, replace(without, config=replace(without.config, flow_only=True))]
 
 
 def phase2(base: NetConfig) -> list[Row]:
@@ -171,4 +190,9 @@ def chosen(every: Sequence[Row], patterns: Sequence[str]) -> list[Row]:
                 f"no row is called {pattern!r}; there are {', '.join(row.name for row in every)}"
             )
     base, *others = every
-    return [base, *(row for row in others if not patterns or any(fnmatch(row.name, p) for p in patterns))]
+    return [base, *(row for row in others if fits(row, patterns))]
+
+
+def fits(row: Row, patterns: Sequence[str]) -> bool:
+    """Whether one of `patterns` names the row; none name every row."""
+    return not patterns or any(fnmatch(row.name, pattern) for pattern in patterns)
