@@ -334,7 +334,11 @@ def _gaps(args: Flags, dealing: Dealing) -> Run:
         gaps=tuple(args["gaps"] or video.gaps),
         codes=tuple(args["codes"] or video.codes),
         dealing=video.dealing if dealing == Dealing() else dealing,
-        objective=replace(wanted(dict(args) | {"objective": args["objective"] or "both"}), unnamed=0.9),
+        objective=replace(
+            wanted(dict(args) | {"objective": args["objective"] or "both"}),
+            unnamed=0.9,
+            even=impute_gaps.EVEN,
+        ),
     )
     if args["paired_loss_weight"] is None and video.objective.drift:
         video = replace(video, objective=replace(video.objective, paired=impute_gaps.PAIRED))

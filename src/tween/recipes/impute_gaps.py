@@ -31,15 +31,17 @@ SAME = (
     45.0  # dB from which on nobody tells a frame from the true one: still scenes shall not outvote the others
 )
 BOTH = 0.6  # share of the batches that have both outer keyframes; at the ends of a clip there are none
-PAIRED = 400.0
+PAIRED = 4.0
 """So that the error leads and drifting follows: what is given back must not be worse than the fill."""
+EVEN = 1e-4
+"""40 dB: below that an error is not worth a model's attention."""
 
 VIDEO = Video(
     fill="fast",
     encoder=EncoderConfig(width=24, blocks=(1, 1, 1), large=True, groups=8),
     codes=(64, 32),
     dealing=Dealing(classes=8, generated=4, positives=12, anything=0, plain=1.0),
-    objective=Objective(paired=PAIRED, unnamed=0.9),
+    objective=Objective(paired=PAIRED, even=EVEN, unnamed=0.9),
 )
 
 

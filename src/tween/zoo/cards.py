@@ -61,7 +61,7 @@ def write_card(
 
 ## Measured
 
-{(results_table(results) + chr(10) * 2 + further).rstrip()}
+{((results_table(results) + chr(10) * 2 if results else "") + further).rstrip()}
 
 ## Limits
 

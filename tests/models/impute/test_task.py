@@ -9,7 +9,7 @@ from torch import nn
 from tests.models.impute.toy import classes, encoder, patch_net, video_net
 from tween.models.impute.config import Taps
 from tween.models.impute.patches import patches, pictures
-from tween.models.impute.task import Objective, RefinerTask, errors, refined
+from tween.models.impute.task import Objective, RefinerTask, errors, evened, refined
 
 SEEN = Taps(patches=(2,), most=2)
 
@@ -114,6 +114,23 @@ def test_diagnostics_come_on_their_steps_and_change_no_loss():
     assert {k for k in with_them if k.startswith("drift/")}
     assert not {k for k in without if k.startswith("drift/")}
     torch.testing.assert_close(with_them["drift"], without["drift"])
+
+
+def test_evened_samples_count_alike_however_much_they_are_off():
+    """Halving every error gives a quarter; a sample that is off a hundred times more counts no more."""
+    batch = classes()
+    off = torch.ones(len(batch.truth), 1, 1)
+    off[0] = 100
+    batch = replace(
+        batch, coarse=batch.truth + off * 0.01 * torch.randn_like(batch.truth) * ~batch.known[..., None]
+    )
+    half = batch.truth + (batch.coarse - batch.truth) / 2
+    assert evened(half, batch, 1e-9) == pytest.approx(0.25, rel=1e-3)
+    one = torch.where(off > 1, half, batch.coarse)
+    assert evened(one, batch, 1e-9) == pytest.approx(1 - 0.75 / len(off), rel=1e-3)
+    assert errors(one, batch)[0] < 0.3 * errors(batch.coarse, batch)[0]
+    padded = replace(batch, weights=torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 1.0]]))
+    assert evened(one, padded, 1e-9) == pytest.approx(1, rel=1e-3)
 
 
 def test_errors_leave_padding_out():

@@ -3,8 +3,8 @@ refined in one step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tween.core import Filler, TweenError
+from tween.models.impute.config import RELEASED
 from tween.models.impute.fills import by_filler
 from tween.models.impute.net import VideoRefiner
 from tween.models.impute.tiles import tiled
@@ -158,6 +159,16 @@ class ImputeFiller:
             .float()
             .unflatten(0, latents.shape[:2])[:, :, 0]
         )
+
+
+def released(
+    weights: Mapping[str, Tensor], coarse: Filler, device: torch.device, dtype: torch.dtype
+) -> ImputeFiller:
+    """The filler of a refiner of the shape `RELEASED`, over what `coarse` fills."""
+    classes = len(weights["net.told.label.weight"]) - 1
+    net = VideoRefiner(replace(RELEASED, trunk=replace(RELEASED.trunk, classes=classes)))
+    net.load_state_dict(weights)
+    return ImputeFiller(net.to(device), coarse, dtype=dtype)
 
 
 def paced(times: Sequence[Fraction]) -> Tensor:

@@ -58,6 +58,9 @@ class Objective:
             features are, and hardly falling (see `tween.ops.drift`).
         paired: weight of the squared error of what was missing. By itself it is the regression that drifting is
             compared with. At 100 its gradient is about as large as that of drifting.
+        even: above 0, a sample's error is divided by that of its coarse fill plus this (a mean square), so that all
+            count alike and it is decibels that are learned; else the few where much moves outvote the others, which
+            lose more than those win. `paired` is then in units of drifting: about 1 is as much.
         taps: the features.
         importance: group of features -> weight, 1 where it is not named, such as {"plain": 0.5}.
         unnamed: share of the samples whose class is not told: a refiner that will be used without must learn so.
@@ -68,6 +71,7 @@ class Objective:
 
     drift: float = 1.0
     paired: float = 0.0
+    even: float = 0.0
     taps: Taps = field(default_factory=Taps)
     temperatures: tuple[float, ...] = TEMPERATURES
     importance: dict[str, float] = field(default_factory=dict)
@@ -119,7 +123,7 @@ class RefinerTask:
             loss, found = self.drift(self.sample(made), batch, diagnose)
             terms |= {"drift": o.drift * loss} | {f"drift/{name}": value for name, value in found.items()}
         if o.paired:
-            terms["paired"] = o.paired * missing
+            terms["paired"] = o.paired * (evened(made.float(), batch, o.even) if o.even else missing)
         coarse, _ = errors(batch.coarse, batch)
         whole = _mean((batch.coarse - batch.truth).square().flatten(1).mean(1), batch)
         return terms | {
@@ -185,6 +189,16 @@ def errors(made: Tensor, batch: Classes) -> tuple[Tensor, Tensor]:
     square = (made - batch.truth).square().flatten(2).mean(2)
     weight = batch.weights.flatten()[:, None]
     return _share(square, weight * ~batch.known), _share(square, weight * batch.known)
+
+
+def evened(made: Tensor, batch: Classes, even: float) -> Tensor:
+    """Mean over samples of the squared error of what was missing, over that of the coarse fill plus `even`."""
+    count = (~batch.known).sum(1).clamp(min=1)
+    ours, fill = (
+        ((x - batch.truth).square().flatten(2).mean(2) * ~batch.known).sum(1) / count
+        for x in (made, batch.coarse)
+    )
+    return _mean(ours / (fill + even), batch)
 
 
 def _share(square: Tensor, weight: Tensor) -> Tensor:

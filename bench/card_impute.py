@@ -1,0 +1,131 @@
+"""Releases what `tween train impute --dataset gaps` and `tween eval impute --json` left: the weights in half precision,
+the measured table, and the card. Says what to write into the registry; run it again once that is there.
+
+    python -m bench.card_impute impute.safetensors --eval eval.json --data CLIPS --gpu "one NVIDIA H200" --minutes 8 \
+        --commit abc1234
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from bench.common import RESULTS
+from tween.core import TweenError
+from tween.engine import checkpoint
+from tween.evaluate.impute_video import markdown
+from tween.models.impute.config import RELEASED
+from tween.recipes.impute import read_refiner
+from tween.zoo import ZOO
+from tween.zoo.cards import Training, write_card
+from tween.zoo.load import WEIGHTS
+from tween.zoo.shards import digest
+
+NAME = "impute"
+LIMITS = [
+    "It changes what `fast` fills and begins with its mistakes: what neither keyframe nor `fast` shows, it does not "
+    "invent.",
+    "Where keyframes agree it changes nothing, so it is worth nothing in still scenes.",
+    "It sees tiles of 128 pixels; what moves farther than that between two keyframes is out of its sight.",
+    "One answer only: other seeds give the same clip.",
+]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the options above; weights, table and card."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--eval", type=Path, required=True, help="of `tween eval impute --json`")
+    parser.add_argument("--data", type=Path, required=True, help="what it was trained on; holds manifest.csv")
+    parser.add_argument("--gpu", required=True)
+    parser.add_argument("--minutes", type=float, required=True, help="encoder and refiner")
+    parser.add_argument("--commit", required=True)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS / f"{NAME}.safetensors")
+    parser.add_argument("--results", type=Path, default=RESULTS / "impute_gaps.json")
+    options = parser.parse_args(argv)
+    params = pack(options.checkpoint, options.weights)
+    found = json.loads(options.eval.read_text())
+    options.results.write_text(json.dumps(about(options) | found, indent=1) + "\n")
+    print(entry(found["gaps"], options.weights, params))
+    if NAME in ZOO:
+        card = WEIGHTS.parent / "cards" / f"{NAME}.md"
+        write_card(
+            card,
+            NAME,
+            ZOO[NAME],
+            training=training(options),
+            manifests={"train": options.data / "manifest.csv"},
+            results=[],
+            limits=LIMITS,
+            further=measured(found),
+        )
+        print(card)
+
+
+def pack(source: Path, target: Path) -> int:
+    """The averaged weights of a refiner in half precision; how many there are.
+
+    Raises:
+        TweenError: if it is not of the released shape, which the registry's builder makes.
+    """
+    net = read_refiner(source, "cpu")
+    same = replace(RELEASED, trunk=replace(RELEASED.trunk, classes=net.config.trunk.classes))
+    if net.config != same:
+        raise TweenError(f"{source} should be a refiner of the released shape, {same}, but is {net.config}")
+    weights = net.state_dict()
+    save_file({name: value.half().contiguous() for name, value in weights.items()}, target)
+    return sum(value.numel() for value in weights.values())
+
+
+def about(options: argparse.Namespace) -> dict[str, Any]:
+    """Where the numbers come from."""
+    command = (
+        "tween eval impute --checkpoint CHECKPOINT --data CLIPS --packed PACKED --judge JUDGE --json OUT.json"
+    )
+    return {"suite": "impute_gaps", "gpu": options.gpu, "commit": options.commit, "command": command}
+
+
+def entry(gaps: dict[str, Any], path: Path, params: int) -> str:
+    """The registry's line."""
+    gained = ", ".join(f"{row[NAME]['gain']['mean']:+.2f} dB at gaps of {gap}" for gap, row in gaps.items())
+    return f'''    "{NAME}": Entry(
+        build=_impute,
+        summary="fills by fast, then refines in one step; over fast {gained} frames of held-out shots",
+        file="{path.name}",
+        sha256="{digest(path)}",
+        card="{NAME}.md",
+        params={params:_},
+        auto=torch.float32,
+    ),'''
+
+
+def training(options: argparse.Namespace) -> Training:
+    """How long and by what."""
+    head = checkpoint.header(options.checkpoint)
+    return Training(
+        recipe="`tween train impute --dataset gaps`: stretches of 128x128 at gaps of 4, 8 and 16 frames over what "
+        "`fast` fills, drifting in the features of an encoder by masked frames and the error of what was missing; the "
+        "best of its validations.",
+        gpu=options.gpu,
+        gpu_minutes=options.minutes,
+        samples=head["step"] * head["config"]["batch_size"],
+        commit=options.commit,
+    )
+
+
+def measured(found: dict[str, Any]) -> str:
+    """The table and what it is of."""
+    shots = len(found["about"]["shots"])
+    return (
+        f"Missing frames in the middle of {shots} shots that it did not learn from, with 95 % confidence over shots "
+        f"(`tween eval impute`):\n\n{markdown(found['gaps'])}"
+    )
+
+
+if __name__ == "__main__":
+    main()
