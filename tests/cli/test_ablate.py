@@ -10,12 +10,12 @@ from tests.data import layouts
 from tests.data.made import folder
 from tests.data.test_flow_files import scene
 from tests.models.interp.toy import TOY
-from tween.cli.ablate import laboratory, parser, settled
+from tween.cli.ablate import base, laboratory, parser, settled
 from tween.cli.main import main
 from tween.cli.train import dashed
 from tween.models.interp.config import with_block
 from tween.recipes import ablate_rows
-from tween.recipes.ablate import claim, label
+from tween.recipes.ablate import claim, label, shared
 from tween.recipes.ablate_rows import TABLES
 
 QUICK = [
@@ -180,6 +180,17 @@ def test_a_sitting_that_is_over_says_what_is_missing(place, capsys):
     timed = [*QUICK[2:], "--minutes", "5", "--sitting", "1"]
     assert main(["ablate", "phase1", "--rows", "exp1f-se", *timed, *place]) == 1
     assert "4 of 4 results are missing" in capsys.readouterr().out
+
+
+def test_a_coarser_stem_for_every_row_is_a_table_of_its_own(place):
+    command = ["backbone", *QUICK, *place]
+    fine, coarse = (
+        settled(parser().parse_args(dashed([*command, *more]))) for more in ((), ("--stem-stride", "2"))
+    )
+    assert (base(fine), base(coarse)["base"].stem_stride) == ({}, 2)
+    row = ablate_rows.rows("backbone", **base(coarse))[0]
+    assert row.config.stem_stride == 2
+    assert shared(laboratory(coarse))["facts"] == shared(laboratory(fine))["facts"] | {"stem_stride": 2}
 
 
 def test_the_tables_of_the_command_are_those_of_the_recipe():

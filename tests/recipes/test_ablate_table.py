@@ -66,3 +66,5 @@ def test_conditions_name_what_differs_between_results():
     assert "12 scenes" in said
     assert "With one seed" in said
     assert "With one seed" not in conditions([made("a", 0), made("a", 1)])
+    assert "finest level" not in said
+    assert "at 1/2 of the frame" in conditions([made("a", 0) | {"facts": {"stem_stride": 2}}])

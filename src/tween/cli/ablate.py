@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, help="instead of minutes: as many for each row and seed")
     p.add_argument("--sitting", type=float, help="begin no row that would not end within so many minutes")
     add_data(p)
+    p.add_argument("--stem-stride", type=int, choices=(1, 2, 4), help="of every row that does not set it")
     p.add_argument("--lr", type=float, help="peak, for all rows; by default the plan's for the phase")
     p.add_argument("--warmup", type=float, default=0.05, help="share of the steps (0.05)")
     p.add_argument(
@@ -54,11 +56,18 @@ def main(argv: list[str]) -> int:
     options = settled(parser().parse_args(dashed(argv)))
     from tween.recipes.ablate_rows import chosen, rows
 
-    asked = chosen(rows(options.table), options.rows)
+    asked = chosen(rows(options.table, **base(options)), options.rows)
     if options.list:
         print("\n".join(f"{row.name:24} {row.about}" for row in asked))
         return 0
     return work(options, asked)
+
+
+def base(options: argparse.Namespace) -> dict[str, Any]:
+    """The network that rows differ from, where it is not the plan's own."""
+    from tween.models.interp.config import THESIS
+
+    return {"base": replace(THESIS, stem_stride=options.stem_stride)} if options.stem_stride else {}
 
 
 def work(options: argparse.Namespace, asked: list[Row]) -> int:
@@ -122,7 +131,9 @@ def laboratory(options: argparse.Namespace) -> Lab:
         feed=feeds(options, options.teacher),
         scenes=scenes,
         way=choose(options.val_set),
-        facts=facts | {"start": options.start and content(options.start)},
+        facts=facts
+        | {"start": options.start and content(options.start)}
+        | ({"stem_stride": options.stem_stride} if options.stem_stride else {}),
         flow_files=bool(options.triplets and train(options.triplets).taught()),
         teacher=options.teacher and content(options.teacher),
         device=options.device,
