@@ -115,3 +115,16 @@ def test_a_run_is_a_function_of_its_arguments(tmp_path):
     other = vae(batch=batch, config=replace(TINY, width=6), device="cpu", steps=3, runs=tmp_path)
     assert other.task.modules["vae"].config.width == 6
     assert one.validate is None
+
+
+def test_it_begins_with_what_principal_components_do(tmp_path):
+    """Soft textures that move have few: what is not trained at all is near them, but for the first frame."""
+    held = texture(50, b=2, t=9)
+    run = vae(
+        batch=lambda i: texture(i, b=2, t=9), learn=9, config=TINY, device="cpu", steps=3, runs=tmp_path
+    )
+    net = run.task.modules["vae"].eval()
+    assert (net.linear.spread.diff() <= 0).all()
+    found = fidelity(run.task.modules, 0, clips=held)
+    bare = fidelity(torch.nn.ModuleDict({"vae": WanVAE(TINY).eval()}), 0, clips=held)
+    assert found["psnr"] > bare["psnr"] + 5

@@ -19,9 +19,11 @@ from tween.engine.run import Run
 from tween.metrics import psnr
 from tween.models.stream.vae_task import VaeTask, VaeWeights
 from tween.nn.vae import SMALL, WanConfig, WanVAE
+from tween.nn.vae.linear import Linear
 from tween.zoo.load import place
 
 SHOWN = 6  # frames of a clip in a picture
+MEASURED = 16  # batches, whose principal components an autoencoder begins with
 
 
 def vae(
@@ -60,6 +62,8 @@ def vae(
     where = place(device)
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = WanVAE(config)
+    if net.linear is not None:
+        net.linear.measure(cells(net.linear, batch(i)[:, :learn]) for i in range(MEASURED))
     wrap = partial(torch.compile, dynamic=False) if compiled else lambda f: f
     task = VaeTask(net, weights, learn=learn, compile_=wrap)
     task.modules.to(where)
@@ -81,6 +85,11 @@ def vae(
         runs=runs,
         about={"frames learned at a time": learn},
     )
+
+
+def cells(linear: Linear, clip: Tensor) -> Tensor:
+    """What `linear` measures of clips `b t 3 h w`: all cells but those of the first frame, `m cell`."""
+    return linear.cells(2 * clip.transpose(0, 1)[1:] - 1, first=False).movedim(2, -1).flatten(0, 3)
 
 
 def clips(

@@ -24,9 +24,9 @@ def texture(index: int, b: int = 2, t: int = 5, size: tuple[int, int] = (32, 48)
     return torch.stack([wide[..., :h, (2 * i) % 8 : (2 * i) % 8 + w] for i in range(t)], 1)
 
 
-def task(**changes):
+def task(config=TINY, **changes):
     torch.manual_seed(0)
-    return VaeTask(WanVAE(TINY), **changes)
+    return VaeTask(WanVAE(config), **changes)
 
 
 def test_terms():
@@ -89,7 +89,7 @@ def test_normalisation_follows_the_batches():
 
 
 def test_it_learns(tmp_path):
-    one = task(keep=0.8)
+    one = task(replace(TINY, linear=False), keep=0.8)  # with it there is little left to learn
     run = toy_run(
         tmp_path / "vae",
         task=one,

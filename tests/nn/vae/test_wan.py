@@ -161,7 +161,7 @@ def test_frames_are_in_range_and_any_precision_is_taken():
 
 def remembered(net, h, w):
     """Bytes of the caches that decoding and encoding leave."""
-    latent = torch.empty(1, 1, 16, h // 8, w // 8, device="meta")
+    latent = torch.empty(1, 1, net.config.latent, h // 8, w // 8, device="meta")
     frame = torch.empty(1, 1, 3, h, w, device="meta")
     return cache_bytes(net.decode(latent)[1]), cache_bytes(net.encode(frame)[1])
 
@@ -170,11 +170,11 @@ def test_sizes():
     with torch.device("meta"):
         wan, small = WanVAE(WAN).bfloat16(), WanVAE(SMALL).bfloat16()
     assert remembered(wan, 352, 640) == (1_065_349_120, 632_586_240)
-    assert remembered(small, 120, 160) == (4_512_000, 1_632_000)
+    assert remembered(small, 120, 160) == (4_521_600, 1_632_000)
     assert sum(p.numel() for p in wan.parameters()) == 126_892_531
-    assert sum(p.numel() for p in small.parameters()) == 3_273_052
+    assert sum(p.numel() for p in small.parameters()) == 3_323_076
     assert (WAN.frames, WAN.pixels) == (SMALL.frames, SMALL.pixels) == (4, 8)
-    assert small.encode(torch.empty(1, 9, 3, 120, 160, device="meta"))[0].shape == (1, 3, 16, 15, 20)
+    assert small.encode(torch.empty(1, 9, 3, 120, 160, device="meta"))[0].shape == (1, 3, 24, 15, 20)
 
 
 @pytest.mark.parametrize(

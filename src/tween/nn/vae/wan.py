@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tween.core import TweenError
 from tween.nn.vae.config import WAN, WanConfig
 from tween.nn.vae.layers import Attention, Cache, Causal, Down, Each, Head, Residual, Stack, Up, tensors
+from tween.nn.vae.linear import Linear
 
 
 class WanVAE(nn.Module):
@@ -28,6 +29,9 @@ class WanVAE(nn.Module):
         self.config = config
         self.encoder, self.decoder = encoder(config), decoder(config)
         begin(self)
+        self.linear = (
+            Linear(config.latent, frames=config.frames, side=config.pixels) if config.linear else None
+        )
         self.register_buffer("mean", torch.zeros(config.latent))
         self.register_buffer("std", torch.ones(config.latent))
         self.to(memory_format=torch.channels_last)
@@ -70,16 +74,22 @@ class WanVAE(nn.Module):
 
     def posterior(self, frames: Tensor, cache: Cache | None = None) -> tuple[Tensor, Tensor, Cache]:
         """Mean and logarithm of the variance of the latents, not normalised, all frames at once: for training."""
-        x = frames.to(self.mean.dtype).transpose(0, 1) * 2 - 1
-        x = F.pixel_unshuffle(x, self.config.patch).contiguous()
+        pixels, first = frames.to(self.mean.dtype).transpose(0, 1) * 2 - 1, cache is None
+        x = F.pixel_unshuffle(pixels, self.config.patch).contiguous()
         x, cache = self.encoder(channels_last(x), cache)
-        mean, log_variance = x.transpose(0, 1).chunk(2, 2)
-        return mean, log_variance.clamp(-30, 20), cache
+        mean, log_variance = x.chunk(2, 2)
+        if self.linear is not None:
+            mean = mean + self.linear.encode(pixels, first=first)
+        return mean.transpose(0, 1), log_variance.transpose(0, 1).clamp(-30, 20), cache
 
     def render(self, latents: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """Frames from latents that are not normalised, all at once and not clamped: for training."""
-        x, cache = self.decoder(channels_last(latents.to(self.mean.dtype).transpose(0, 1)), cache)
-        return F.pixel_shuffle(x, self.config.patch).transpose(0, 1) / 2 + 0.5, cache
+        latents, first = channels_last(latents.to(self.mean.dtype).transpose(0, 1)), cache is None
+        x, cache = self.decoder(latents, cache)
+        x = F.pixel_shuffle(x, self.config.patch)
+        if self.linear is not None:
+            x = x + self.linear.decode(latents, first=first)
+        return x.transpose(0, 1) / 2 + 0.5, cache
 
     def _channels(self, values: Tensor) -> Tensor:
         return values.view(-1, 1, 1)
@@ -124,6 +134,9 @@ def begin(net: WanVAE) -> None:
     for module in net.modules():
         if isinstance(module, Residual | Attention):
             nn.init.zeros_((module.conv2 if isinstance(module, Residual) else module.proj).weight)
+    if net.config.linear:  # which is added to nothing, at first
+        nn.init.zeros_(net.encoder[-1].weight)
+        nn.init.zeros_(net.decoder[-1].conv.weight)
     nn.init.constant_(net.encoder[-1].bias[net.config.latent :], -6.0)
 
 
