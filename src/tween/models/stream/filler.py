@@ -14,8 +14,10 @@ from tween.core import TweenError
 from tween.models.stream.actions import Actions
 from tween.models.stream.cache import Cache, begin
 from tween.models.stream.net.net import StreamNet
+from tween.models.stream.replays import Replays
 from tween.models.stream.sampling import Sampling, next_block
 from tween.models.stream.timeline import block_frames
+from tween.ops.replay import replayed
 
 
 class Codec(Protocol):
@@ -61,6 +63,7 @@ class StreamFiller:
 
     def __init__(self, net: StreamNet, codec: Codec, sampling: Sampling, *, side: int = 8) -> None:
         self.net, self.codec, self.sampling = net.eval(), codec, sampling
+        self._pass, self._decode = Replays(net), replayed(codec.decode)
         self.multiple = side * net.config.patch
         self.bytes_per_pixel = 0.0  # nothing is tiled: a world has one size
 
@@ -106,7 +109,7 @@ class StreamFiller:
             image = self.codec.encode(known.to(state.dtype))[0][:, 0]
             cache = begin(config, b, tuple(image.shape[-2:]), device=known.device, dtype=state.dtype)
         latents, cache = next_block(
-            self.net,
+            self._pass,
             cache,
             actions,
             image,
@@ -114,6 +117,6 @@ class StreamFiller:
             seed=state.seed,
             sampling=self.sampling,
         )
-        frames, decoded = self.codec.decode(latents, state.decoded)
+        frames, decoded = self._decode(latents, state.decoded)
         made = World(seed=state.seed, dtype=state.dtype, cache=cache, image=image, decoded=decoded)
         return frames.clamp(0, 1).to(known.dtype), made

@@ -100,8 +100,13 @@ def streamed(start: int, rule: Rule, device: torch.device) -> Sight:
     Places count from the oldest latent that is seen: they never grow, and a stream never ends.
     """
     period = math.lcm(rule.block, rule.window - rule.sink)  # after which the same slots are taken
-    settled = rule.block * -(-(rule.window + rule.sink) // rule.block)
-    return _streamed(start if start < settled else settled + (start - settled) % period, rule, device)
+    full = settled(rule)
+    return _streamed(start if start < full else full + (start - full) % period, rule, device)
+
+
+def settled(rule: Rule) -> int:
+    """The latent from which on every block sees as much as the one before."""
+    return rule.block * -(-(rule.window + rule.sink) // rule.block)
 
 
 @lru_cache(maxsize=64)

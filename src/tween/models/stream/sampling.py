@@ -14,6 +14,7 @@ from tween.core import TweenError
 from tween.models.stream.actions import Actions
 from tween.models.stream.cache import Cache, advance
 from tween.models.stream.net.net import StreamNet
+from tween.models.stream.replays import Replays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def noise(seed: int, block: int, step: int, shape: Sequence[int], like: Tensor) 
 
 
 def next_block(
-    net: StreamNet,
+    net: StreamNet | Replays,
     cache: Cache,
     actions: Actions,
     image: Tensor | None,

@@ -26,14 +26,16 @@ class Ring(NamedTuple):
 
 
 class Lens(NamedTuple):
-    """A sight at a certain number of tokens a latent.
+    """A `Sight` at a certain number of tokens a latent.
 
     Attributes:
+        source, slots: those of the sight.
         query, key: cos and sin of the rotation, `n s 1 hd/2` and `m s 1 hd/2`; s may be 1 for all tokens.
         mask: over tokens; None: all is seen.
     """
 
-    sight: Sight
+    source: Tensor | None
+    slots: Tensor | None
     query: tuple[Tensor, Tensor]
     key: tuple[Tensor, Tensor]
     mask: Tensor | BlockMask | None
@@ -91,7 +93,8 @@ def lens(sight: Sight, rule: Rule, size: int, grid: tuple[int, int]) -> Lens:
     s = grid[0] * grid[1]
     flex = sight.query and fused(sight.asks.device, size)
     mask = block_mask(sight, rule, s) if flex else table(sight, rule, s, s)
-    return Lens(sight, angles(sight.asks, size, grid), angles(sight.shows, size, grid), mask)
+    turns = angles(sight.asks, size, grid), angles(sight.shows, size, grid)
+    return Lens(sight.source, sight.slots, *turns, mask)
 
 
 def fused(device: torch.device, size: int) -> bool:
@@ -103,7 +106,8 @@ def fused(device: torch.device, size: int) -> bool:
 @torch.inference_mode(False)
 def time_lens(sight: Sight, rule: Rule, size: int, tokens: int = 1) -> Lens:
     """`tokens` tokens a latent, which see one key a latent, at places in time only."""
-    return Lens(sight, angles(sight.asks, size), angles(sight.shows, size), table(sight, rule, tokens, 1))
+    turns = angles(sight.asks, size), angles(sight.shows, size)
+    return Lens(sight.source, sight.slots, *turns, table(sight, rule, tokens, 1))
 
 
 def table(sight: Sight, rule: Rule, asks: int, shows: int) -> Tensor | None:
@@ -130,7 +134,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, lens: Lens, ring: Ring | None = None
     In a pass with a cache, k and v are kept in the ring, in place, over what the block left there before; with
     gradients they are only seen there: what is kept has none.
     """
-    k, v = _visible(k, v, lens.sight, ring)
+    k, v = _visible(k, v, lens, ring)
     q, k = rotated(q, lens.query).to(v.dtype), rotated(k, lens.key).to(v.dtype)
     n, s = q.shape[1:3]
     q, k, v = (x.flatten(1, 2).transpose(1, 2) for x in (q, k, v))
@@ -142,16 +146,16 @@ def attend(q: Tensor, k: Tensor, v: Tensor, lens: Lens, ring: Ring | None = None
     return y.transpose(1, 2).unflatten(1, (n, s))
 
 
-def _visible(k: Tensor, v: Tensor, sight: Sight, ring: Ring | None) -> tuple[Tensor, Tensor]:
+def _visible(k: Tensor, v: Tensor, lens: Lens, ring: Ring | None) -> tuple[Tensor, Tensor]:
     if ring is None:
-        return (k, v) if sight.source is None else (k[:, sight.source], v[:, sight.source])
-    m = len(sight.shows)
+        return (k, v) if lens.source is None else (k[:, lens.source], v[:, lens.source])
+    m = len(lens.key[0])
     if torch.is_grad_enabled():
         return tuple(
-            r[:, :m].index_copy(1, sight.slots, x.to(r.dtype)) for r, x in zip(ring, (k, v), strict=True)
+            r[:, :m].index_copy(1, lens.slots, x.to(r.dtype)) for r, x in zip(ring, (k, v), strict=True)
         )
     for held, new in zip(ring, (k, v), strict=True):
-        held.index_copy_(1, sight.slots, new.to(held.dtype))
+        held.index_copy_(1, lens.slots, new.to(held.dtype))
     return ring.k[:, :m], ring.v[:, :m]
 
 

@@ -14,7 +14,7 @@ from tween.models.stream.config import StreamConfig
 from tween.models.stream.masks import Sight, streamed, whole
 from tween.models.stream.net.action import embedding
 from tween.models.stream.net.attention import EPS, frequencies, lens, time_lens
-from tween.models.stream.net.blocks import Block, Looks
+from tween.models.stream.net.blocks import Block, Looks, Rings
 from tween.models.stream.timeline import HEARD, block_frames
 
 MARKS = 4
@@ -79,10 +79,8 @@ class StreamNet(nn.Module):
             TweenError: if sizes do not fit the patch, the block, or each other.
         """
         self._check(latents, actions, cache)
-        n, (h, w) = latents.shape[1], latents.shape[-2:]
-        grid = h // self.config.patch, w // self.config.patch
-        sight, heard = self._sight(n, actions, latents.device, cache, taught=clean is not None)
-        x = self._marked(latents, image, first=cache is None or cache.start == 0)
+        n = latents.shape[1]
+        x, heard, looks = self.ready(latents, actions, image, cache, taught=clean is not None)
         if clean is not None:
             x = torch.cat((self._marked(clean, image, first=True), x), 1)
             level = torch.cat((torch.zeros_like(level) if clean_level is None else clean_level, level), 1)
@@ -90,21 +88,50 @@ class StreamNet(nn.Module):
         if cache is not None and context is not None and cache.seen is None:
             cache = replace(cache, seen=self._pictured(context))
         seen = cache.seen if cache is not None else self._pictured(context)
-        time = self._time(level, heard)
+        rings = None if cache is None else cache.rings
+        return self.velocity(x, level, heard, looks, seen, rings, last=n), cache
+
+    def ready(
+        self,
+        latents: Tensor,
+        actions: Actions,
+        image: Tensor | None,
+        cache: Cache | None,
+        *,
+        taught: bool = False,
+    ) -> tuple[Tensor, Actions, Looks]:
+        """The host's part of a pass: the latents, marked, what each hears, and how all look at one another."""
+        sight, heard = self._sight(latents.shape[1], actions, latents.device, cache, taught=taught)
+        x = self._marked(latents, image, first=cache is None or cache.start == 0)
+        return x, heard, self._looks(sight, x)
+
+    def velocity(
+        self,
+        x: Tensor,
+        level: Tensor,
+        heard: Actions,
+        looks: Looks,
+        seen: tuple[tuple[Tensor, Tensor], ...] | None,
+        rings: tuple[Rings, ...] | None,
+        *,
+        last: int,
+    ) -> Tensor:
+        """The device's part of a pass, of the `last` of the marked latents `x` (`b n 2c+4 h w`): nothing in it is
+        decided by values, nor comes from the host."""
+        grid, time = self._grid(x), self._time(level, heard)
         x = self.embed(folded(x, self.config.patch)).to(
             self.modulate.dtype
         )  # as blocks leave it: one graph for all
-        x = self._through(x, time, heard, self._looks(sight, grid), seen, cache)
-        shift, scale = (time[:, :, None] + self.modulate)[:, :, :, None].unbind(2)
-        v = self.head(self.norm(x[:, -n:]) * (1 + scale[:, -n:]) + shift[:, -n:])
-        return unfolded(v, self.config.patch, grid), cache
-
-    def _through(self, x, time, heard, looks, seen, cache) -> Tensor:
         levels = self.modulation(time).unflatten(-1, (6, -1))
-        for i, block in enumerate(self.blocks):
-            rings = None if cache is None else cache.rings[i]
-            x = block(x, levels, heard.keys, heard.mouse, looks, None if seen is None else seen[i], rings)
-        return x
+        nothing = (None,) * len(self.blocks)
+        for block, picture, ring in zip(self.blocks, seen or nothing, rings or nothing, strict=True):
+            x = block(x, levels, heard.keys, heard.mouse, looks, picture, ring)
+        shift, scale = (time[:, :, None] + self.modulate)[:, :, :, None].unbind(2)
+        v = self.head(self.norm(x[:, -last:]) * (1 + scale[:, -last:]) + shift[:, -last:])
+        return unfolded(v, self.config.patch, grid)
+
+    def _grid(self, x: Tensor) -> tuple[int, int]:
+        return x.shape[-2] // self.config.patch, x.shape[-1] // self.config.patch
 
     def _sight(
         self, n: int, actions: Actions, device: torch.device, cache: Cache | None, *, taught: bool
@@ -115,8 +142,9 @@ class StreamNet(nn.Module):
         heard = heard_by(range(cache.start, cache.start + n), known, first)
         return streamed(cache.start, self.config.rule, device), heard
 
-    def _looks(self, sight: Sight, grid: tuple[int, int]) -> Looks:
-        c = self.config
+    def _looks(self, sight: Sight, x: Tensor) -> Looks:
+        """How latents of the height and width of `x` look at one another and at the actions."""
+        c, grid = self.config, self._grid(x)
         size = c.action.width // c.action.heads
         return Looks(
             lens(sight, c.rule, c.width // c.heads, grid),
