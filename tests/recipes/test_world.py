@@ -11,10 +11,10 @@ from tween.core import TweenError
 from tween.data.episodes import Window
 from tween.data.record_doom import Doom
 from tween.engine import checkpoint
-from tween.models.stream.config import ActionConfig, StreamConfig
+from tween.models.stream.config import DOOM, ActionConfig
 from tween.models.stream.net.net import StreamNet
 from tween.models.stream.sampling import Sampling, even
-from tween.nn.vae import WanConfig
+from tween.nn.vae import SMALL
 from tween.recipes.stream import distil, draws
 from tween.recipes.world import PARTS, Plan, doom, sitting
 from tween.zoo.worlds import load_world
@@ -27,10 +27,8 @@ TOY = Plan(
     processes=1,
     minutes=(1, 1, 1),
     steps=(2, 1, 1),
-    vae=WanConfig(
-        latent=4, width=4, decoder_width=4, multipliers=(1, 1, 1), blocks=1, time=(True, True), patch=2
-    ),
-    net=StreamConfig(channels=4, width=24, layers=2, heads=2, ffn=32, action=ACTION),
+    vae=replace(SMALL, latent=4, width=4, decoder_width=4, multipliers=(1, 1, 1)),
+    net=replace(DOOM, channels=4, width=24, layers=2, heads=2, ffn=32, action=ACTION),
     length=9,
     learn=5,
     latents=6,
@@ -83,8 +81,8 @@ def test_the_world_can_be_walked_in(made):
     out, _ = made
     world = load_world(out / "out" / "doom-world.safetensors", "cpu")
     assert (world.size, world.rate, len(world.pictures)) == ((96, 128), 17.5, 4)
-    clip, _ = world.open(seed=1).step(world.hold("WL", 9))
-    assert clip.frames.shape == (1, 9, 3, 96, 128)
+    clip, _ = world.open(seed=1).step(world.hold("WL", 1))
+    assert clip.frames.shape == (1, 1, 3, 96, 128)
 
 
 def test_a_later_sitting_takes_what_is_there(made, tmp_path):

@@ -30,9 +30,9 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--learn", type=int, default=17, help="frames of a clip that the autoencoder learns at a time"
     )
-    p.add_argument("--channels", type=int, default=16, help="of a latent: more keep finer detail")
+    p.add_argument("--channels", type=int, default=24, help="of a latent: more keep finer detail")
     p.add_argument("--latents", type=int, default=21, help="of a clip that the network learns")
-    p.add_argument("--window", type=int, default=6, help="latents that a block sees, its own among them")
+    _rule(p)
     p.add_argument("--teach", choices=("teacher", "diffusion"), default="teacher", help="kind of forcing")
     p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
     p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
@@ -78,7 +78,9 @@ def doom(args: dict[str, Any]) -> int:
             batches=tuple(args["batches"]),
             rates=tuple(args["rates"]),
             vae=replace(SMALL, latent=args["channels"]),
-            net=replace(DOOM, channels=args["channels"], rule=Rule(window=args["window"])),
+            net=replace(
+                DOOM, channels=args["channels"], rule=Rule(block=args["block"], window=args["window"])
+            ),
             forcing=Forcing(teach=args["teach"], shift=args["shift"], stain=args["stain"]),
             many=even(args["steps"], shift=args["shift"]),
             few=Sampling(shift=args["shift"]),
@@ -128,7 +130,7 @@ def add_stream(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--latents", type=int, default=21, help="of a clip")
     p.add_argument("--stride", type=int, default=20, help="frames between the beginnings of clips")
-    p.add_argument("--window", type=int, default=6, help="latents that a block sees, its own among them")
+    _rule(p)
     p.add_argument("--teach", choices=("teacher", "diffusion"), default="teacher", help="kind of forcing")
     p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
     p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
@@ -174,7 +176,9 @@ def stream(args: dict[str, Any]) -> int:
         run = recipes.distil(teacher=net, matching=Matching(sampling=sampling, shift=shift), **common)
     else:
         run = recipes.stream(
-            config=replace(DOOM, channels=codec.config.latent, rule=Rule(window=args["window"])),
+            config=replace(
+                DOOM, channels=codec.config.latent, rule=Rule(block=args["block"], window=args["window"])
+            ),
             forcing=Forcing(teach=args["teach"], shift=shift, stain=args["stain"]),
             compiled=args["compiled"] and place(args["device"]).type == "cuda",
             **common,
@@ -183,6 +187,11 @@ def stream(args: dict[str, Any]) -> int:
     if world:
         finished(world, run, codec, sampling, data)
     return code
+
+
+def _rule(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--block", type=int, default=1, help="latents made together, each of four frames")
+    p.add_argument("--window", type=int, default=6, help="latents that a block sees, its own among them")
 
 
 def _shards(p: argparse.ArgumentParser, name: str, *, steps: int, batch_size: int, lr: float) -> None:

@@ -77,8 +77,9 @@ class StreamConfig:
                 raise TweenError(f"heads have an even width each, but got {heads} heads for width {width}")
 
 
-DOOM = StreamConfig(action=ActionConfig(modulate=True))
-"""Our small world."""
+DOOM = StreamConfig(channels=24, rule=Rule(block=1), action=ActionConfig(modulate=True))
+"""Our small world. Of blocks of one latent, four frames: what is pressed shows within a quarter of a second, and the
+next four frames follow more directly from those before than the next twelve do, which is sooner learned."""
 
 MATRIX_GAME_2 = StreamConfig(
     width=1536,
