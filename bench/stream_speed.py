@@ -1,12 +1,15 @@
 """Frames a second of worlds, first-frame latency, and what takes the time: ours, and Matrix-Game 2's `universal` shape
-with random weights, autoencoders included. Few steps beside many, blocks of 1, 3, 5 and 10 latents.
+with random weights, autoencoders included. Few steps beside many, blocks of 1, 3, 5 and 10 latents, and what 150
+latents (597 frames) take in each.
 
-    python -m bench.stream_speed [--worlds ours matrix] [--world FILE] [--blocks 12] [--compile] [--device cuda]
+    python -m bench.stream_speed [--worlds ours matrix] [--world FILE] [--sizes 1 3 5 10] [--steps 3 50] [--blocks 12]
+        [--eager] [--compile] [--device cuda]
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +23,13 @@ from bench.common import save
 from tween.models.stream.actions import Actions
 from tween.models.stream.cache import begin
 from tween.models.stream.config import DOOM, MATRIX_GAME_2, Rule, StreamConfig
+from tween.models.stream.masks import settled
 from tween.models.stream.net.net import StreamNet
+from tween.models.stream.replays import Replays
 from tween.models.stream.sampling import Sampling, even, next_block
 from tween.models.stream.timeline import block_frames
 from tween.nn.vae import SMALL, WAN, WanConfig, WanVAE
+from tween.ops.replay import replayed
 from tween.zoo.load import place
 from tween.zoo.worlds import load_world
 
@@ -46,7 +52,7 @@ SHAPES = {
     "ours": Shape(net=DOOM, vae=SMALL, size=(96, 128), dtype=torch.float16),
     "matrix": Shape(net=MATRIX_GAME_2, vae=WAN, size=(352, 640), dtype=torch.bfloat16),
 }
-CASES = [(3, FEW), (3, even(16)), (3, even(50)), (1, FEW), (5, FEW), (10, FEW)]
+WHOLE = 150  # latents of a video
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -57,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         for row in measured(name, SHAPES[name], options):
             print("  ".join(f"{key} {shown(value)}" for key, value in row.items()), flush=True)
             rows.append(row)
-    save("stream_speed", rows, device=options.device, compiled=options.compile)
+    save("stream_speed", rows, device=options.device, compiled=options.compile, eager=options.eager)
 
 
 def shown(value: Any) -> str:
@@ -70,7 +76,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--worlds", nargs="*", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--world", help="file of a world to take for ours; else random weights of its size")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 3, 5, 10], help="latents of a block")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", default=[3, 50], help="3: as distilled; else even ones"
+    )
     parser.add_argument("--blocks", type=int, default=12, help="that are timed, of each case")
+    parser.add_argument("--eager", action="store_true", help="no CUDA graphs")
     parser.add_argument("--compile", action="store_true", help="the blocks of the networks")
     parser.add_argument("--device", default="auto")
     return parser.parse_args(argv)
@@ -84,7 +95,8 @@ def measured(name: str, shape: Shape, options: argparse.Namespace) -> Iterator[d
     if options.compile:
         for block in net.blocks:
             block.compile()
-    for size, sampling in CASES:
+    for steps, size in itertools.product(options.steps, options.sizes):
+        sampling = FEW if steps == len(FEW.steps) else even(steps)
         net.config = replace(net.config, rule=Rule(block=size, window=size + PAST))  # no weight depends on it
         few = max(
             2, options.blocks * 4 // len(sampling.levels) if len(sampling.levels) > 4 else options.blocks
@@ -94,7 +106,7 @@ def measured(name: str, shape: Shape, options: argparse.Namespace) -> Iterator[d
             "size": "{1}x{0}".format(*shape.size),
             "latents a block": size,
             "steps": len(sampling.levels),
-        } | walked(net, vae, shape.size, sampling, few)
+        } | walked(net, vae, shape.size, sampling, few, eager=options.eager)
 
 
 def built(
@@ -111,20 +123,30 @@ def built(
 
 @torch.inference_mode()
 def walked(
-    net: StreamNet, vae: WanVAE, size: tuple[int, int], sampling: Sampling, blocks: int
+    net: StreamNet,
+    vae: WanVAE,
+    size: tuple[int, int],
+    sampling: Sampling,
+    blocks: int,
+    *,
+    eager: bool = False,
 ) -> dict[str, float]:
-    """Walk twice from one picture: first to warm up, then timed, block by block."""
-    where = next(net.parameters()).device
-    walk(net, vae, size, sampling, 3)
+    """Walk twice from one picture: first to warm up, then timed, block by block. What counts are the `blocks` after
+    those in which the window fills and graphs are captured."""
+    where, rule = next(net.parameters()).device, net.config.rule
+    decode, early = vae.decode if eager else replayed(vae.decode), settled(rule) // rule.block + 1
+    walk(net, vae, decode, size, sampling, 3, eager)
     if where.type == "cuda":
         torch.cuda.reset_peak_memory_stats(where)
-    encode, made = walk(net, vae, size, sampling, 1 + blocks)
-    frames = len(block_frames(1, net.config.rule.block))
-    network, decoder = (statistics.median(times) for times in zip(*made[1:], strict=True))
+    encode, made = walk(net, vae, decode, size, sampling, early + blocks, eager)
+    frames = len(block_frames(1, rule.block))
+    network, decoder = (statistics.median(times) for times in zip(*made[early:], strict=True))
+    begun, more = [sum(block) for block in made[:early]], -(-WHOLE // rule.block)
     return {
         "frames a second": frames / (network + decoder),
         "first frame ms": 1e3 * (encode + sum(made[0])),
         "block ms": 1e3 * (network + decoder),
+        f"{WHOLE} latents s": encode + sum(begun[:more]) + max(0, more - early) * (network + decoder),
         "pass ms": 1e3 * network / (len(sampling.levels) + 1),
         "passes": len(sampling.levels) + 1,
         "network ms": 1e3 * network,
@@ -135,7 +157,13 @@ def walked(
 
 
 def walk(
-    net: StreamNet, vae: WanVAE, size: tuple[int, int], sampling: Sampling, blocks: int
+    net: StreamNet,
+    vae: WanVAE,
+    decode: Callable[..., Any],
+    size: tuple[int, int],
+    sampling: Sampling,
+    blocks: int,
+    eager: bool,
 ) -> tuple[float, list[tuple[float, float]]]:
     """Seconds to encode the picture; and of each block, those of the network and of the decoder."""
     weight, config = next(net.parameters()), net.config
@@ -145,15 +173,17 @@ def walk(
     encode, image = timed(lambda: vae.encode(picture)[0][:, 0], where)
     latent = tuple(image.shape[-2:])
     cache = begin(config, 1, latent, device=where, dtype=dtype)
-    decoded, made = None, []
+    decoded, made, network = None, [], net if eager else Replays(net)
     for block in range(blocks):
         own = held(len(block_frames(block, config.rule.block)), config, where, dtype)
 
         def step(cache: Any = cache, own: Actions = own) -> tuple[Tensor, Any]:
-            return next_block(net, cache, own, image, size=latent, seed=0, sampling=sampling, context=context)
+            return next_block(
+                network, cache, own, image, size=latent, seed=0, sampling=sampling, context=context
+            )
 
         spent, (x, cache) = timed(step, where)
-        decoding, (_, decoded) = timed(lambda x=x, decoded=decoded: vae.decode(x, decoded), where)
+        decoding, (_, decoded) = timed(lambda x=x, decoded=decoded: decode(x, decoded), where)
         made.append((spent, decoding))
     return encode, made
 

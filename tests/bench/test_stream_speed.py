@@ -26,20 +26,20 @@ def toy(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_every_case_of_both_worlds(toy, monkeypatch):
+@pytest.mark.parametrize("flags", [[], ["--eager"]], ids=["graphs", "eager"])
+def test_every_case_of_both_worlds(flags, toy, monkeypatch):
     seen = []
-    forward = StreamNet.forward
+    velocity = StreamNet.velocity
 
-    def counted(self, *args, **kwargs):
-        seen.append((self.config.rule.block, kwargs.get("context") is not None))
-        return forward(self, *args, **kwargs)
+    def counted(self, x, level, heard, looks, pictured, *args, **kwargs):
+        seen.append((self.config.rule.block, pictured is not None))
+        return velocity(self, x, level, heard, looks, pictured, *args, **kwargs)
 
-    monkeypatch.setattr(StreamNet, "forward", counted)
-    monkeypatch.setattr(
-        stream_speed, "CASES", [(3, stream_speed.FEW), (1, stream_speed.FEW), (10, stream_speed.FEW)]
-    )
-    stream_speed.main(["--device", "cpu", "--blocks", "2"])
-    rows = json.loads((toy / "stream_speed.json").read_text())["rows"]
+    monkeypatch.setattr(StreamNet, "velocity", counted)
+    stream_speed.main(["--device", "cpu", "--blocks", "2", "--sizes", "3", "1", "10", "--steps", "3", *flags])
+    found = json.loads((toy / "stream_speed.json").read_text())
+    assert found["eager"] is bool(flags)
+    rows = found["rows"]
     assert [(r["world"], r["latents a block"], r["steps"]) for r in rows] == [
         (world, block, 3) for world in ("ours", "matrix") for block in (3, 1, 10)
     ]
@@ -49,17 +49,27 @@ def test_every_case_of_both_worlds(toy, monkeypatch):
         assert row["block ms"] == pytest.approx(row["network ms"] + row["decoder ms"])
         assert row["network ms"] == pytest.approx(4 * row["pass ms"])
         assert row["first frame ms"] > row["encoder ms"] > 0
-    each = 4 * (3 + 1 + 2)  # passes of the blocks of both walks
-    assert seen == [(block, told) for told in (False, True) for block in (3, 1, 10) for _ in range(each)]
+        assert row["150 latents s"] > 150 // row["latents a block"] * row["block ms"] / 2e3
+    early = {3: 3, 1: 5, 10: 3}  # blocks until the window is full, and the one that is captured
+    assert seen == [
+        (block, told)
+        for told in (False, True)
+        for block in (3, 1, 10)
+        for _ in range(4 * (3 + early[block] + 2))  # passes of the blocks of both walks
+    ]
 
 
 def test_many_steps_are_timed_over_fewer_blocks(toy, monkeypatch):
     walks = []
     monkeypatch.setattr(
-        stream_speed, "walked", lambda net, vae, size, sampling, blocks: walks.append(blocks) or {}
+        stream_speed, "walked", lambda net, vae, size, sampling, blocks, eager: walks.append(blocks) or {}
     )
-    stream_speed.main(["--device", "cpu", "--blocks", "12", "--worlds", "ours"])
-    assert walks == [12, 3, 2, 12, 12, 12]
+    stream_speed.main(["--device", "cpu", "--worlds", "ours", "--sizes", "3", "--steps", "3", "16", "50"])
+    assert walks == [12, 3, 2]
+    stream_speed.main(
+        ["--device", "cpu", "--worlds", "ours"]
+    )  # the table: each size of a block, few steps and many
+    assert walks[3:] == 4 * [12] + 4 * [2]
 
 
 def test_matrix_game_is_as_large_as_its_authors_say():
