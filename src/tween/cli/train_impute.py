@@ -20,7 +20,7 @@ def add_keypatches(p: argparse.ArgumentParser) -> None:
         nargs=3,
         default=(1.0, 0.7, 0.6),
         metavar=("ENCODER", "JUDGE", "REFINER"),
-        help="the last is for the first refiner; the others take as many steps as it did",
+        help="the last is for a refiner by the first method; all take as many steps",
     )
     p.add_argument("--steps", type=int, nargs=3, metavar=("ENCODER", "JUDGE", "REFINER"), help="instead")
     p.add_argument("--methods", nargs="+", default=("drift", "drift-clamp", "paired"))

@@ -13,9 +13,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from tween.data.labelled import Labelled
-from tween.engine import checkpoint, train
+from tween.engine import checkpoint, sitting, train
 from tween.engine.run import Run
-from tween.engine.sitting import fitted
 from tween.evaluate import impute as measure
 from tween.models.impute.config import PIVOT, SEED, EncoderConfig, PatchConfig, Taps, Trunk
 from tween.models.impute.encoder import Encoder
@@ -32,7 +31,7 @@ METHODS: dict[str, tuple[Objective, dict[str, Any]]] = {
     "drift-clamp": (Objective(), {"clamp": True}),
     "paired": (Objective(drift=0.0, paired=1.0), {}),
 }
-"""Objective, and what is changed of the refiner's trunk. The first sets the number of steps of all."""
+"""Objective, and what is changed of the refiner's trunk. The first that is asked for sets all steps."""
 
 MORE: dict[str, tuple[Objective, dict[str, Any]]] = {
     "drift-paired": (Objective(paired=100.0), {"clamp": True}),  # gradients of both are of about one size
@@ -52,7 +51,7 @@ class Plan:
     """How long and how large.
 
     Attributes:
-        minutes: of the encoder, of the judge, and of the first refiner; the others take as many steps as it did.
+        minutes: of the encoder, of the judge, and of a refiner by the first method; the others take as many steps.
         steps: instead of those minutes, where given.
         seeds: of each refiner.
         shares: of patches that are given; a refiner learns them all.
@@ -105,7 +104,8 @@ def pivot(learned: Labelled, held: Labelled, plan: Plan, out: Path) -> dict[str,
     for seed in range(plan.seeds):
         for method in nets:
             run = refiner(learned, encoder, plan, method, seed)
-            steps = trained(run, plan.minutes[2], steps)
+            steps = steps or affordable(run, plan.minutes[2])
+            trained(run, plan.minutes[2], steps)
             nets[method].append(impute.read_refiner(run.folder / "last.safetensors", plan.device))
         facts |= {"steps": steps, "minutes": (time.monotonic() - begun) / 60}
         found = {"facts": facts, "table": measured(nets, held, judge, real, plan)}
@@ -187,10 +187,18 @@ def refiner(data: Labelled, encoder: Encoder, plan: Plan, method: str, seed: int
     )
 
 
+def affordable(run: Run, minutes: float) -> int:
+    """Steps that the minutes allow, by a trial that is thrown away: all refiners shall have one schedule."""
+    trial = replace(run, name=f"{run.name}-trial")
+    train(trial, resume=False, until=sitting.WARM)
+    report = train(trial, resume=True, until=3 * sitting.WARM)
+    return max(2, int(60 * minutes * report.samples_per_s / run.batch_size))
+
+
 def trained(run: Run, minutes: float, steps: int | None) -> int:
     """Train for so many steps, or as many as the minutes allow; how many that were."""
     if steps is None:
-        return fitted(run, minutes, True).step
+        return sitting.fitted(run, minutes, True).step
     optim = replace(run.optim, warmup=min(500, max(1, steps // 10)))
     return train(replace(run, steps=steps, optim=optim)).step
 
