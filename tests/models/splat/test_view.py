@@ -11,8 +11,8 @@ from tween.core import TweenError
 from tween.metrics import psnr
 from tween.models.splat.gaussians import multiply, turn
 from tween.models.splat.net import Pose, projected
-from tween.models.splat.view import around, orbit, shaded, still
-from tween.ops.raster import moved, pinhole
+from tween.models.splat.view import around, closed, orbit, shaded, soft, still
+from tween.ops.raster import Rendered, moved, pinhole
 
 T = [Fraction(i, 25) for i in range(4)]
 
@@ -64,7 +64,27 @@ def test_quaternions():
 def test_a_camera_that_has_not_moved_sees_the_same():
     held = instant(live=False)
     here = held.seen(Pose(torch.tensor([1.0, 0, 0, 0]), torch.zeros(3)))
-    assert torch.equal(held.seen().rendered, here.rendered)
+    torch.testing.assert_close(held.seen().rendered, here.rendered, atol=5e-3, rtol=0)
+
+
+def test_gaps_are_closed_by_what_is_about_them():
+    alpha = torch.ones(1, 1, 9, 9)
+    alpha[..., 4, 3:6] = 0
+    shown = Rendered(0.5 * alpha.expand(-1, 7, -1, -1), alpha, 2 * (alpha > 0))
+    found = closed(shown)
+    torch.testing.assert_close(found.colour / found.alpha, torch.full((1, 7, 9, 9), 0.5))
+    torch.testing.assert_close(found.depth, torch.full((1, 1, 9, 9), 2.0))
+    assert torch.equal(found.alpha[alpha > 0], alpha[alpha > 0])
+    assert 0 < found.alpha[..., 4, 4] < 0.01
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("nearer", "covered"), [(0.0, False), (soft(math.radians(4)) * 96 / 160, True)])
+def test_a_swing_does_not_look_past_the_border(nearer, covered):
+    held = instant(live=False, h=64, w=96)
+    pose = around(math.radians(4), 0.0, 1.0, held.t, nearer)
+    x = projected(moved(held.gaussians(), *pose), pinhole(64, 96))[..., 0]
+    assert (x.min() < 1 and x.max() > 95) == covered
 
 
 @torch.inference_mode()

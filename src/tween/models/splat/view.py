@@ -14,7 +14,7 @@ from torch import Tensor
 from tween.models.splat.filler import positions
 from tween.models.splat.gaussians import Cloud
 from tween.models.splat.net import Made, Pose, Scene, SplatNet, interval
-from tween.ops.raster import Gaussians
+from tween.ops.raster import Gaussians, Rendered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,10 @@ class Still:
     @torch.inference_mode()
     def seen(self, pose: Pose | None = None) -> Made:
         """The instant from where it was filmed, or from elsewhere. Maps are padded; see `cropped`."""
-        return self.net.at(self.scene, self.cloud, self.t, pose)
+        seen, there = self.net.gaussians(self.cloud, self.t, pose)
+        shown = self.net.shown(seen, self.scene.frames.shape[-2:])
+        shown = shown if pose is None else closed(shown)
+        return self.net.finished(self.scene, self.cloud, self.t, shown, there)
 
     @torch.inference_mode()
     def gaussians(self) -> Gaussians:
@@ -64,27 +67,48 @@ def still(net: SplatNet, frames: Tensor, times: Sequence[Fraction], at: Fraction
     return Still(net=net, scene=scene, cloud=net.clouds(scene, interval(known, t)), t=t, size=(h, w))
 
 
+def closed(shown: Rendered, share: float = 0.01, reach: int = 2) -> Rendered:
+    """What a camera elsewhere sees, with gaps between Gaussians closed by a little of what is `reach` px about: nothing
+    was filmed there, and the network has seen few such gaps. What is covered stays."""
+    little = share * (1 - shown.alpha).clamp_min(0)
+
+    def joined(x: Tensor) -> Tensor:
+        return x + little * F.avg_pool2d(x, 2 * reach + 1, 1, reach)
+
+    alpha = joined(shown.alpha)
+    return Rendered(joined(shown.colour), alpha, joined(shown.depth * shown.alpha) / alpha.clamp_min(1e-10))
+
+
 def orbit(instant: Still, count: int, *, degrees: float = 3.0) -> Iterator[Tensor]:
     """`count` pictures `3 h w` in [0, 1] from a camera that swings once around what it looks at and comes back.
 
     Args:
         degrees: greatest turn to either side; half as much up and down.
     """
-    depth = instant.seen().depth.median().exp().item()
+    depth, (h, w) = instant.seen().depth.median().exp().item(), instant.size
     for i in range(count):
         phase = 2 * math.pi * i / count
         yaw, pitch = (math.radians(degrees) * x for x in (math.sin(phase), 0.5 * math.sin(2 * phase)))
-        yield instant.cropped(instant.seen(around(yaw, pitch, depth, instant.t)).prediction).clamp(0, 1)
+        nearer = (soft(yaw) * w + soft(pitch) * h) / (h + w)
+        yield instant.cropped(instant.seen(around(yaw, pitch, depth, instant.t, nearer)).prediction).clamp(
+            0, 1
+        )
 
 
-def around(yaw: float, pitch: float, depth: float, like: Tensor) -> Pose:
-    """A camera turned by `yaw` and `pitch` radians about the point at `depth` on its axis, which stays where it is."""
+def soft(angle: float) -> float:
+    """|sin|, round at 0."""
+    return math.hypot(math.sin(angle), 0.005) - 0.005
+
+
+def around(yaw: float, pitch: float, depth: float, like: Tensor, nearer: float = 0.0) -> Pose:
+    """A camera turned by `yaw` and `pitch` radians about the point at `depth` on its axis, which stays in the middle,
+    and moved towards it by `nearer` of that depth: a turned one would see past the border of what was filmed."""
     a, b = yaw / 2, pitch / 2
     quat = like.new_tensor((math.cos(a) * math.cos(b), math.cos(a) * math.sin(b), math.sin(a) * math.cos(b),
                             -math.sin(a) * math.sin(b)))  # fmt: skip
     w, x, y, z = quat.tolist()
     axis = (2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y))  # where R takes +z
-    return Pose(quat, like.new_tensor([-depth * axis[0], -depth * axis[1], depth * (1 - axis[2])]))
+    return Pose(quat, like.new_tensor([-depth * axis[0], -depth * axis[1], depth * (1 - axis[2] - nearer)]))
 
 
 def shaded(depth: Tensor, middle: float, spread: float) -> Tensor:
