@@ -105,8 +105,7 @@ def phase1(base: NetConfig) -> list[Row]:
 def backbone(base: NetConfig) -> list[Row]:
     """The rows of phase 1 within the network of phase 2, and that network without a backbone.
 
-    Motion is learned there within some hundred steps; phase 1 alone stays at `blend` for much longer than a short row
-    lasts, whatever its backbone is.
+    Phase 1 alone stood at `blend` after 800 steps, whatever its backbone was: short rows need the flow to move at all.
     """
     made = [
         replace(
