@@ -44,7 +44,7 @@ class SplatFiller:
             raise TweenError(f"splat needs two frames or more, but got --frames {frames}; use 2, 3 or 4")
         self.net, self.dtype = net.eval(), dtype
         self.past, self.future, self.multiple = (frames + 1) // 2, frames // 2, net.multiple
-        # measured at 720p in fp32 on an H200 for one time, the last window still kept: 1,710, 1,940 and 2,160 for N = 2,
+        # measured at 720p in fp32 on an H200 for one time, the last window still kept: 1,710, 1,940, 2,160 for N = 2,
         # 3 and 4
         self.bytes_per_pixel = 1_500.0 + 170 * frames
 
