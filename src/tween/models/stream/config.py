@@ -78,8 +78,8 @@ class StreamConfig:
 
 
 DOOM = StreamConfig(channels=24, rule=Rule(block=1), action=ActionConfig(modulate=True))
-"""Our small world. Of blocks of one latent, four frames: what is pressed shows within a quarter of a second, and the
-next four frames follow more directly from those before than the next twelve do, which is sooner learned."""
+"""Our small world. Of blocks of one latent, four frames: what is pressed shows within a quarter of a second, and a toy
+world learned sooner so than with blocks of three; on Doom that is not measured."""
 
 MATRIX_GAME_2 = StreamConfig(
     width=1536,
