@@ -27,7 +27,7 @@ FLAGS = {
     "--pixels --resume --sharded --shrink --start --steps --synthetic --val --workers",
     "ablate": "--batch-size --compiled --crop --data --data-path --device --ema --help --list --lr --minutes "
     "--num-workers --out --packed --photos --pixels --precision --rows --runs --seeds --show --sitting "
-    "--start --steps --synthetic --teacher --triplets --val --val-set --vgg --warmup --x4k-path",
+    "--start --stem-stride --steps --synthetic --teacher --triplets --val --val-set --vgg --warmup --x4k-path",
     "search": "--baseline --batch-size --compiled --crop --data --data-path --device --ema --epoch-samples --epochs "
     "--force --help --num-workers --out --packed --photos --pixels --precision --runs --seed --start "
     "--storage --study-name --synthetic --trials --triplets --val --val-set --vgg --whole-space "
