@@ -14,6 +14,10 @@ if (
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("tween", deadline=None)  # timing never decides a test
+settings.load_profile("tween")
 
 
 @pytest.fixture(scope="session")
