@@ -24,7 +24,7 @@ from tween.zoo.registry import fillers
 
 T = [Fraction(k, 30) for k in range(5)]
 BETWEEN = [Fraction(1, 90), Fraction(1, 60), Fraction(29, 900)]
-CLOSE = {"atol": 1e-4, "rtol": 0.0}  # in a batch Gaussians that are equally near may change places
+CLOSE = {"atol": 1e-5, "rtol": 0.0}
 
 
 def hybrid(config):
@@ -68,6 +68,15 @@ def clip(b=2, n=4, h=64, w=96):
 
 def begin(filler, frames, seed=0):
     return filler.begin(frames[:, 0].shape, seed=seed, device=frames.device, dtype=frames.dtype)
+
+
+def same(filler, one, other):
+    """Equal; of Gaussians, which in a batch may change places where they are equally near, but for a few pixels."""
+    if not isinstance(filler, SplatFiller):
+        torch.testing.assert_close(one, other, **CLOSE)
+        return
+    torch.testing.assert_close(one, other, atol=5e-3, rtol=0)
+    assert ((one - other).abs() > 1e-4).float().mean() < 1e-3
 
 
 def first(filler, frames, times=BETWEEN):
@@ -116,21 +125,18 @@ def test_a_kept_state_gives_the_frames_of_a_fresh_one(filler):
         times = [t + T[i] for t in BETWEEN]
         kept, state = filler.fill(state, frames[:, i : i + 2], T[i : i + 2], times)
         fresh, _ = filler.fill(begin(filler, frames), frames[:, i : i + 2], T[i : i + 2], times)
-        torch.testing.assert_close(kept, fresh, **CLOSE)
+        same(filler, kept, fresh)
 
 
 def test_many_times_at_once_are_each_by_itself(filler):
     together, _ = first(filler, clip())
     alone = torch.cat([first(filler, clip(), [t])[0] for t in BETWEEN], 1)
-    torch.testing.assert_close(together, alone, **CLOSE)
+    same(filler, together, alone)
 
 
 def test_each_clip_of_a_batch_is_filled_by_itself(filler):
-    """But for a few pixels: Gaussians at nearly one depth may be drawn in another order."""
     together, _ = first(filler, clip())
-    alone, _ = first(filler, clip()[1:])
-    torch.testing.assert_close(together[1:], alone, atol=5e-3, rtol=0)
-    assert ((together[1:] - alone).abs() > CLOSE["atol"]).float().mean() < 1e-3
+    same(filler, together[1:], first(filler, clip()[1:])[0])
 
 
 def test_only_the_place_between_the_frames_counts(filler):
