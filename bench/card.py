@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tween.zoo import ZOO
@@ -43,21 +44,27 @@ LIMITS = [
 
 
 def main() -> None:
-    """Read the options above and write the card."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Write the card of `fast`."""
+    write("fast", FAST, LIMITS)
+
+
+def write(name: str, training: Training, limits: Sequence[str], further: str = "") -> None:
+    """Read the options above and write the card of `name`; `further` is Markdown below the measured table."""
+    parser = argparse.ArgumentParser(description=f"Writes the card of {name}.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--results", type=Path, nargs="+", required=True)
     parser.add_argument("--name", default="davis30", help="what the measured set is called")
     options = parser.parse_args()
-    entry = ZOO["fast"]
+    entry = ZOO[name]
     write_card(
         Path(zoo_cards.__file__).parent / "cards" / entry.card,
-        "fast",
+        name,
         entry,
-        training=FAST,
+        training=training,
         manifests={kind: options.data / kind / "manifest.csv" for kind in ("train", "photos")},
         results=[json.loads(path.read_text()) | {"dataset": options.name} for path in options.results],
-        limits=LIMITS,
+        limits=limits,
+        further=further,
     )
 
 

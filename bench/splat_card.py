@@ -7,14 +7,9 @@ DIR holds train/manifest.csv and photos/manifest.csv.
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
-
+from bench.card import write
 from bench.report import table
-from tween.zoo import ZOO
-from tween.zoo import cards as zoo_cards
-from tween.zoo.cards import Training, write_card
+from tween.zoo.cards import Training
 
 TRAINING = Training(
     recipe=(
@@ -59,23 +54,8 @@ LIMITS = [
 
 
 def main() -> None:
-    """Read the options above and write the card."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--results", type=Path, nargs="+", required=True)
-    parser.add_argument("--name", default="davis30", help="what the measured set is called")
-    options = parser.parse_args()
-    entry = ZOO["splat"]
-    write_card(
-        Path(zoo_cards.__file__).parent / "cards" / entry.card,
-        "splat",
-        entry,
-        training=TRAINING,
-        manifests={kind: options.data / kind / "manifest.csv" for kind in ("train", "photos")},
-        results=[json.loads(path.read_text()) | {"dataset": options.name} for path in options.results],
-        limits=LIMITS,
-        further=windows(),
-    )
+    """Write the card of `splat`."""
+    write("splat", TRAINING, LIMITS, windows())
 
 
 def windows() -> str:

@@ -58,8 +58,8 @@ def busiest(before: Tensor, after: Tensor) -> tuple[slice, slice]:
 
 
 def sheet(rows: list[dict[str, Tensor]]) -> Image.Image:
-    """All crops with their captions above."""
-    h, w = CROP
+    """All pictures, of one size, with their captions above."""
+    h, w = next(iter(rows[0].values())).shape[-2:]
     canvas = Image.new("RGB", (len(rows[0]) * (w + GAP) - GAP, len(rows) * (h + TEXT + GAP) - GAP), "white")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
     for j, cells in enumerate(rows):

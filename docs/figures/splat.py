@@ -18,7 +18,8 @@ from statistics import median_low
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+from side_by_side import sheet
 from torch import Tensor
 
 from tween.cli.splat import pictures, window
@@ -29,12 +30,7 @@ from tween.models.splat.view import around, shaded, still
 from tween.video.bulk import pack
 from tween.zoo import load
 
-SIZE, CROP, GAP, TEXT = (
-    (192, 288),
-    (132, 192),
-    6,
-    20,
-)  # (h, w) of scenes; pixels of the scene; then of the picture
+SIZE, CROP = (192, 288), (132, 192)  # (h, w) of scenes, and of what is shown of them
 DEGREES = 3.0
 
 
@@ -111,20 +107,6 @@ def scene(video: Path, at: Fraction | None) -> dict[str, Tensor]:
         pose = around(np.radians(degrees), 0.0, float(np.exp(middle)), held.t, nearer=0.034)
         cells[f"turned by {degrees:+g} degrees"] = held.cropped(held.seen(pose).prediction)
     return {k: x.clamp(0, 1) for k, x in cells.items()}
-
-
-def sheet(rows: list[dict[str, Tensor]]) -> Image.Image:
-    """All pictures with their captions above."""
-    h, w = next(iter(rows[0].values())).shape[-2:]
-    canvas = Image.new("RGB", (len(rows[0]) * (w + GAP) - GAP, len(rows) * (h + TEXT + GAP) - GAP), "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
-    for j, cells in enumerate(rows):
-        for i, (caption, picture) in enumerate(cells.items()):
-            x, y = i * (w + GAP), j * (h + TEXT + GAP)
-            draw.text((x + 2, y + 2), caption, fill="black", font=font)
-            data = (picture * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-            canvas.paste(Image.fromarray(data), (x, y + TEXT))
-    return canvas
 
 
 if __name__ == "__main__":
