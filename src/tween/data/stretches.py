@@ -68,6 +68,12 @@ def squares_of(found: Films, count: int, *, t: int, side: int, seed: int = 0, wo
     return torch.from_numpy(np.stack(made)).movedim(-1, 2)
 
 
+def numbers(gap: int, longest: int) -> list[int]:
+    """Frames of a stretch of 3 `longest` + 1 that a gap is filled from and of: an outer keyframe, the gap with its two,
+    an outer one."""
+    return [longest - gap, *range(longest, longest + gap + 1), longest + 2 * gap]
+
+
 def middles(found: Films, *, t: int, size: tuple[int, int]) -> list[Tensor]:
     """The middle of every shot, `t 3 h w` uint8, at half size where there is room for it."""
     return [_middle(found, shot, t, size) for shot in found.shots]

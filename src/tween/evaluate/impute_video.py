@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tween.core import Filler, TweenError
+from tween.data.stretches import numbers
 from tween.evaluate.confidence import Interval, mean
 from tween.infer.tile import Tiled
 from tween.metrics import psnr
@@ -67,8 +68,7 @@ def gaps_table(
 
 def shown(stretch: Tensor, gap: int, longest: int) -> Tensor:
     """Outer keyframe, the gap with its two, outer keyframe: `g+3 3 h w`."""
-    at = [longest - gap, *range(longest, longest + gap + 1), longest + 2 * gap]
-    return stretch[at]
+    return stretch[numbers(gap, longest)]
 
 
 @torch.inference_mode()

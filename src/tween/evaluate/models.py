@@ -10,7 +10,7 @@ import torch
 
 from tween.core import Filler, TweenError
 from tween.engine import checkpoint
-from tween.models.impute.config import Trunk, VideoConfig
+from tween.models.impute.config import VideoConfig
 from tween.models.impute.filler import ImputeFiller
 from tween.models.impute.net import VideoRefiner
 from tween.models.interp.config import NetConfig
@@ -25,6 +25,7 @@ from tween.models.splat.net import SplatNet
 from tween.nn.lgs import BlockConfig
 from tween.zoo import ZOO, load, place
 from tween.zoo.load import DTYPES, Precision
+from tween.zoo.worlds import revived
 
 NETS = {FastConfig: FastNet, QualityConfig: QualityNet, NetConfig: HybridNet, SplatConfig: SplatNet}
 WITHIN = {"block": BlockConfig, "fast": FastConfig}
@@ -112,7 +113,7 @@ def refining(path: Path, device: torch.device, dtype: torch.dtype) -> Filler[Any
         TweenError: if it refines latents, whose autoencoder is not known here.
     """
     values = checkpoint.header(path)["config"]["configs"]["refiner"]
-    config = VideoConfig(**values | {"trunk": Trunk(**values["trunk"])})
+    config = revived(VideoConfig, values)
     if config.channels != 3:
         raise TweenError(
             f"{path} refines latents of {config.channels} channels; only refiners of pictures are run"

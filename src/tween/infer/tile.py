@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tween.core import Filler
+from tween.ops.tiles import ramp, starts
 
 OVERLAP = 96  # pixels that neighbouring tiles share; each fades into the other across them
 
@@ -52,7 +53,7 @@ class Tiled:
                 rows += 1
             else:
                 columns += 1
-        return [Tile(y, x, *size) for y in _starts(h, size[0], rows) for x in _starts(w, size[1], columns)]
+        return [Tile(y, x, *size) for y in starts(h, size[0], rows) for x in starts(w, size[1], columns)]
 
     def begin(
         self, shape: tuple[int, int, int, int], *, seed: int, device: Any, dtype: Any
@@ -89,10 +90,10 @@ class Tiled:
             if total is None:
                 total = made.new_zeros((*made.shape[:-2], *padded.shape[-2:]), dtype=torch.float32)
                 weights = total.new_zeros(padded.shape[-2:])
-            ramp = _ramp(tile.y, tile.h, padded.shape[-2], self.overlap, total)[:, None]
-            ramp = ramp * _ramp(tile.x, tile.w, padded.shape[-1], self.overlap, total)
-            total[at] += made * ramp
-            weights[at] += ramp
+            weight = ramp(tile.y, tile.h, padded.shape[-2], self.overlap, total)[:, None]
+            weight = weight * ramp(tile.x, tile.w, padded.shape[-1], self.overlap, total)
+            total[at] += made * weight
+            weights[at] += weight
         return (total / weights)[..., :h, :w], tuple(states)
 
     def up(self, side: int) -> int:
@@ -103,23 +104,8 @@ class Tiled:
         return min(side, self.up(ceil((side + (parts - 1) * self.overlap) / parts)))
 
 
-def _starts(side: int, size: int, parts: int) -> list[int]:
-    return [round(i * (side - size) / (parts - 1)) for i in range(parts)] if parts > 1 else [0]
-
-
 def _pad(known: Tensor, bottom: int, right: int) -> Tensor:
     if not (bottom or right):
         return known
     flat = F.pad(known.flatten(0, 1), (0, right, 0, bottom), mode="replicate")
     return flat.unflatten(0, known.shape[:2])
-
-
-def _ramp(start: int, size: int, side: int, overlap: int, like: Tensor) -> Tensor:
-    """Weights of a tile along one side: up over `overlap` pixels from inner borders, 1 at the frame's own."""
-    at = torch.arange(size, device=like.device, dtype=like.dtype)
-    ramp = torch.ones_like(at)
-    if start > 0:
-        ramp = torch.minimum(ramp, (at + 1) / (overlap + 1))
-    if start + size < side:
-        ramp = torch.minimum(ramp, (size - at) / (overlap + 1))
-    return ramp

@@ -16,7 +16,7 @@ from tween.models.impute.fills import Fill
 from tween.models.impute.fills_patches import PatchFill, harmonic, idw
 from tween.models.impute.masks import frame_order, nested, patch_order
 from tween.models.impute.patches import patches
-from tween.models.impute.queues import Queues, deal, of_labels
+from tween.models.impute.queues import Deal, Queues, deal, of_labels
 from tween.models.impute.task import Classes
 
 PATCH_FILLS: dict[str, PatchFill] = {
@@ -70,6 +70,17 @@ class Dealing:
             raise TweenError(f"drifting needs 2 samples or more, but got {len(labels)}; point to more data")
         return of_labels(
             labels.cpu().numpy(), classes, size=self.queue, size_all=self.queue_all, push=self.push, seed=seed
+        )
+
+    def deal(self, queues: Queues, index: int) -> Deal:
+        """Who is in batch `index`."""
+        return deal(
+            queues,
+            index,
+            classes=self.classes,
+            targets=self.generated,
+            positives=self.positives,
+            anything=self.anything,
         )
 
 
@@ -155,14 +166,7 @@ def _dealt(
     samples: Tensor, queues: Queues, dealing: Dealing, index: int, axes: int = 3
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Targets `c g ...` and all of a batch that has not to do with what is given; a sample has so many axes."""
-    dealt = deal(
-        queues,
-        index,
-        classes=dealing.classes,
-        targets=dealing.generated,
-        positives=dealing.positives,
-        anything=dealing.anything,
-    )
+    dealt = dealing.deal(queues, index)
     device = samples.device
     targets, positives, anything = (
         as_float(samples[numbers.to(device)], axes)

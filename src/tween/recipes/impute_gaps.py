@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from tween.core import TweenError
-from tween.data.stretches import films, squares_of
+from tween.data.stretches import films, numbers, squares_of
 from tween.engine.run import Run
 from tween.metrics import psnr
 from tween.models.impute.config import RELEASED, EncoderConfig, VideoConfig
 from tween.models.impute.encoder import Encoder
 from tween.models.impute.fills import Fill
-from tween.models.impute.queues import deal
 from tween.models.impute.task import Classes, Objective, level
 from tween.recipes import impute, impute_video
 from tween.recipes.impute_feeds import Batch, Dealing, as_float
@@ -27,9 +26,8 @@ from tween.recipes.impute_video import Clips, Video
 from tween.zoo.load import place
 
 CHUNK = 16
-SAME = (
-    45.0  # dB from which on nobody tells a frame from the true one: still scenes shall not outvote the others
-)
+SAME = 45.0
+"""dB from which on nobody tells a frame from the true one: still scenes shall not outvote the others."""
 BOTH = 0.6  # share of the batches that have both outer keyframes; at the ends of a clip there are none
 PAIRED = 4.0
 """So that the error leads and drifting follows: what is given back must not be worse than the fill."""
@@ -63,11 +61,6 @@ class Gaps:
         return max(self.coarse)
 
 
-def numbers(gap: int, longest: int) -> list[int]:
-    """Frames of a stretch that a gap is filled from and of: an outer keyframe, the gap with its two, an outer one."""
-    return [longest - gap, *range(longest, longest + gap + 1), longest + 2 * gap]
-
-
 @torch.no_grad()
 def filled(clips: Tensor, gaps: tuple[int, ...], fill: Fill) -> Gaps:
     """The coarse fill of every gap."""
@@ -92,17 +85,11 @@ def sequence(gaps: Gaps, gap: int, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 def feed(gaps: Gaps, labels: Tensor, classes: int, dealing: Dealing, seed: int = 0) -> Batch:
     """Batches of one gap each, mirrored and reversed at random, with both outer keyframes or without."""
-    queues, sizes, where = dealing.queues(labels, classes, seed), sorted(gaps.coarse), gaps.clips.device
+    some, sizes, where = replace(dealing, anything=0), sorted(gaps.coarse), gaps.clips.device
+    queues = some.queues(labels, classes, seed)
 
     def batch(index: int) -> Classes:
-        dealt = deal(
-            queues,
-            index,
-            classes=dealing.classes,
-            targets=dealing.generated,
-            positives=dealing.positives,
-            anything=0,
-        )
+        dealt = some.deal(queues, index)
         rng = random.Random(f"{seed}/gap/{index}")
         gap, back, left, right = sizes[index % len(sizes)], *(rng.random() for _ in range(3))
         keep = slice(0 if left < BOTH else 1, gap + (3 if right < BOTH else 2))

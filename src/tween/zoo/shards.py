@@ -47,9 +47,10 @@ def split(path: Path, limit: int = LIMIT) -> list[Path]:
     Raises:
         TweenError: if it would take ten or more.
     """
-    for old in path.parent.glob(f"{path.stem}-*-of-*{path.suffix}"):
-        old.unlink()
-    if path.stat().st_size <= limit:
+    large, old = path.stat().st_size > limit, path.parent.glob(f"{path.stem}-*-of-*{path.suffix}")
+    for shard in list(old):
+        shard.unlink()
+    if not large:
         return [path]
     with safe_open(path, "pt") as file:
         about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tween.models.impute.tiles import faded, starts, tiled
+from tween.models.impute.tiles import enough, tiled
+from tween.ops.tiles import ramp, starts
 
 
 @given(st.integers(8, 70), st.integers(8, 70))
@@ -18,7 +19,7 @@ def test_what_is_done_pixel_by_pixel_is_done_everywhere(h, w):
 
 @given(st.integers(16, 200))
 def test_tiles_cover_all_and_share_their_borders(length):
-    found = starts(length, 16, 4)
+    found = starts(length, 16, enough(length, 16, 4))
     assert found[0] == 0
     assert found[-1] == length - 16
     assert all(b - a <= 12 for a, b in pairwise(found))
@@ -40,5 +41,5 @@ def test_tiles_that_disagree_fade_into_one_another():
 
 
 def test_one_tile_counts_fully():
-    assert faded(16, 16, 4, torch.zeros(1)).equal(torch.ones(16))
-    assert faded(16, 40, 4, torch.zeros(1))[:6].tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
+    assert ramp(0, 16, 16, 4, torch.zeros(1)).equal(torch.ones(16))
+    assert ramp(3, 16, 40, 4, torch.zeros(1))[:6].tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
