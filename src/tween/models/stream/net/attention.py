@@ -15,6 +15,7 @@ from tween.models.stream.masks import Sight, sees
 
 THETA = 10000.0
 NARROWEST = 16  # head that flex_attention has a kernel for
+TILE = {"BLOCK_M": 64, "BLOCK_N": 64}  # 0.8 ms where the default takes 3.9 (64 clips, 4 heads of 64, 2,016 tokens)
 EPS = 1e-6
 
 
@@ -120,9 +121,10 @@ def table(sight: Sight, rule: Rule, asks: int, shows: int) -> Tensor | None:
 
 def block_mask(sight: Sight, rule: Rule, tokens: int) -> BlockMask:
     """`table` for flex_attention, with `tokens` tokens a latent."""
+    pairs = table(sight, rule, 1, 1)  # looked up: the rule itself in the kernel makes a forward four times as long
 
     def mask(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
-        return sees(sight.query.at(q // tokens), sight.key.at(k // tokens), rule)
+        return pairs[q // tokens, k // tokens]
 
     n, m = len(sight.asks) * tokens, len(sight.shows) * tokens
     return create_block_mask(mask, None, None, n, m, device=sight.asks.device)
@@ -140,7 +142,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, lens: Lens, ring: Ring | None = None
     q, k, v = (x.flatten(1, 2).transpose(1, 2) for x in (q, k, v))
     if isinstance(lens.mask, BlockMask):
         flex = flex_attention if torch.compiler.is_compiling() else _compiled()
-        y = flex(q, k, v, block_mask=lens.mask)
+        y = flex(q, k, v, block_mask=lens.mask, kernel_options=TILE)
     else:
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=lens.mask)
     return y.transpose(1, 2).unflatten(1, (n, s))
