@@ -128,18 +128,21 @@ def splat_speed(result: dict[str, Any]) -> str:
 
 def splat_windows(result: dict[str, Any]) -> str:
     """A row a method, a column a kind of windows; then differences with their confidence."""
-    kinds = list(dict.fromkeys(r["kind"] for r in result["rows"]))
     at = {(r["method"], r["kind"]): f"{r['psnr']:.2f}" for r in result["rows"]}
-    size = {r["kind"]: len(r["psnr_of"]) for r in result["rows"]}
     at |= {
-        (f"{d['a']} - {d['b']}", d["kind"]): f"{d['mean']:+.2f} ± {d['half']:.2f} ({d['units']} shots)"
-        if d["kind"] == "clips"
-        else f"{d['mean']:+.2f} ± {d['half']:.2f}"
+        (f"{d['a']} - {d['b']}", d["kind"]): f"{d['mean']:+.2f} ± {d['half']:.2f}"
         for d in result["differences"]
     }
-    names = dict.fromkeys(name for name, _ in at)
-    lines = [(name, *(at.get((name, kind), "-") for kind in kinds)) for name in names]
-    return markdown(("PSNR, dB", *(f"{kind}, {size[kind]} windows" for kind in kinds)), lines)
+    shots = {d["kind"]: d["units"] for d in result["differences"]}
+    size = {r["kind"]: r["windows"] for r in result["rows"]}
+    heads = [
+        f"{kind}, {n} windows" + (f" of {shots[kind]} shots" if shots.get(kind, n) < n else "")
+        for kind, n in size.items()
+    ]
+    lines = [
+        (name, *(at.get((name, kind), "-") for kind in size)) for name in dict.fromkeys(n for n, _ in at)
+    ]
+    return markdown(("PSNR, dB", *heads), lines)
 
 
 def ops(result: dict[str, Any]) -> str:
