@@ -151,7 +151,8 @@ def sets(windows: Mapping[str, Mapping[str, Any]]) -> dict[str, Table]:
         bent = {name: w["curvature"] for name, w in windows.items() if kind in ("all", w["kind"])}
         curved = [name for name in bent if bent[name] > median(bent.values())]
         for label, chosen in ((kind, bent), (f"{kind}, curved half", curved)):
-            out[label] = turned({name: windows[name]["psnr"] for name in chosen})
+            if chosen:
+                out[label] = turned({name: windows[name]["psnr"] for name in chosen})
     return out
 
 
