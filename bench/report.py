@@ -92,6 +92,22 @@ def drift(result: dict[str, Any]) -> str:
     return markdown(("ms", *(f"{what}, {px} px, {n} features" for what, px, n in columns)), rows)
 
 
+def drift_toys(result: dict[str, Any]) -> str:
+    """A table for each experiment: a row a method, a column a measure."""
+    tables = []
+    for what in dict.fromkeys(r["what"] for r in result["rows"]):
+        rows = [r for r in result["rows"] if r["what"] == what]
+        kinds = [k.removesuffix("_half") for k in rows[0] if k.endswith("_half")]
+        cells = [(r["method"], *(_cell(r[k], r[f"{k}_half"]) for k in kinds)) for r in rows]
+        tables.append(markdown((what, *kinds), cells))
+    real = ", ".join(f"{name} {value:.3g}" for name, value in result["real"].items())
+    return "\n\n".join([*tables, f"Between two real sets: {real}."])
+
+
+def _cell(value: float, half: float | None) -> str:
+    return f"{value:.3f}" if half is None else f"{value:.3f} ± {half:.3f}"
+
+
 def raster(result: dict[str, Any]) -> str:
     """A row a case and direction, a column a backend at its own tile."""
     rows = [r for r in result["rows"] if "," not in r["backend"]]
@@ -175,6 +191,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "end_to_end": whole,
     "raster": raster,
     "ops": ops,
+    "drift_toys": drift_toys,  # before the shorter name
     "drift": drift,
     "splat_speed": splat_speed,
     "splat_windows": splat_windows,
