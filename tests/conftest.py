@@ -5,6 +5,8 @@ import shutil
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads stall small ops
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of each would stand in line
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if (
     shutil.which("nvidia-smi") is None
