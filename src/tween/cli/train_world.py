@@ -31,6 +31,12 @@ def add_doom(p: argparse.ArgumentParser) -> None:
         "--learn", type=int, default=17, help="frames of a clip that the autoencoder learns at a time"
     )
     p.add_argument("--channels", type=int, default=24, help="of a latent: more keep finer detail")
+    p.add_argument(
+        "--whiten",
+        type=float,
+        default=1.0,
+        help="1: all components of a latent as large; 0: as in the picture",
+    )
     p.add_argument("--latents", type=int, default=21, help="of a clip that the network learns")
     _rule(p)
     p.add_argument("--teach", choices=("teacher", "diffusion"), default="teacher", help="kind of forcing")
@@ -77,7 +83,7 @@ def doom(args: dict[str, Any]) -> int:
             minutes=tuple(args["minutes"]),
             batches=tuple(args["batches"]),
             rates=tuple(args["rates"]),
-            vae=replace(SMALL, latent=args["channels"]),
+            vae=replace(SMALL, latent=args["channels"], whiten=args["whiten"]),
             net=replace(
                 DOOM, channels=args["channels"], rule=Rule(block=args["block"], window=args["window"])
             ),
