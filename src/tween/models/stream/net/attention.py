@@ -122,9 +122,8 @@ def table(sight: Sight, rule: Rule, asks: int, shows: int) -> Tensor | None:
 
 def block_mask(sight: Sight, rule: Rule, tokens: int) -> BlockMask:
     """`table` for flex_attention, with `tokens` tokens a latent."""
-    pairs = table(
-        sight, rule, 1, 1
-    )  # looked up: the rule itself in the kernel makes a forward four times as long
+    # looked up: with the rule itself in the kernel a forward takes four times as long
+    pairs = table(sight, rule, 1, 1)
 
     def mask(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
         return pairs[q // tokens, k // tokens]
