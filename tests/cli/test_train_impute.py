@@ -1,6 +1,7 @@
 """`tween train keypatches`, `impute` and `latent-mae` at toy size, from a folder of data to what they leave behind."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -144,9 +145,14 @@ def test_latents_by_either_encoder(train, tmp_path):
 def test_clips_of_latents_with_text(train, tmp_path):
     g = torch.Generator().manual_seed(0)
     clips, text = torch.randn(24, 9, 4, 8, 8, generator=g).half(), torch.randn(24, 6, generator=g)
-    write(tmp_path / "shards", Latents(clips=clips, text=text, prompts=("p",) * 24))
+    prompts = tuple(f"{'A dog' if i % 2 else 'The cat'} runs" for i in range(24))
+    write(tmp_path / "shards", Latents(clips=clips, text=text, prompts=prompts))
     flags = ["--dataset", "wansynth", "--data-path", tmp_path / "shards", "--steps", 2, "--encoder-steps", 2]
-    assert train("impute", *flags, "--codes", 3, "--gaps", 4, 8) == 0
+    assert train("impute", *flags, "--codes", 3, "--gaps", 4, 8, "--quantiser", "vq") == 0
+    page = (tmp_path / "runs/impute/representation.md").read_text()
+    assert "vq on what keyframes and text say" in page
+    assert re.search(r"keyframes\S* \| [\d.]+ \|", page)
+    assert (tmp_path / "runs/impute/tsne_family.png").is_file()
     head = read(tmp_path / "runs/impute/last.safetensors")[1]["config"]
     assert head["configs"]["refiner"]["trunk"]["classes"] == 3
     assert head["about"]["clips"] == 24

@@ -61,7 +61,7 @@ def ours(right: str) -> list[str]:
 
 def elsewhere(seed: str, command: str) -> bool:
     """Whether another file runs it."""
-    return seed == SPLAT or (seed == IMPUTE and command.startswith("train "))
+    return seed == SPLAT or (seed == IMPUTE and not command.startswith("fill "))
 
 
 def live(*kinds: str) -> list[tuple[str, str]]:

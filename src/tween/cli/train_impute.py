@@ -122,6 +122,9 @@ def add_impute(p: argparse.ArgumentParser) -> None:
         "--style", type=int, default=0, help="values of noise that tell equally good answers apart"
     )
     p.add_argument("--shares", type=float, nargs="+", default=(0.125, 0.25, 0.5), help="of patches given")
+    p.add_argument(
+        "--quantiser", choices=("k-means", "vq"), default="k-means", help="of clips: what makes their classes"
+    )
     p.add_argument("--gaps", type=int, nargs="+", help="of clips: frames from keyframe to keyframe; 4 8 16")
     p.add_argument("--patch-size", type=int, help="4; of clips 8, of latents 2")
     p.add_argument("--width", type=int, default=384, help="of the refiner")

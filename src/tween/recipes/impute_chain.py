@@ -287,7 +287,8 @@ def moving(args: Flags) -> tuple[Clips, Video]:
         return Clips(samples=samples.to(where)), video
     found = latents.read(Path(path))
     text = None if found.text is None else found.text.to(where)
-    return Clips(samples=found.clips.to(where), text=text), replace(video, patch=2)
+    prompts = found.prompts if any(found.prompts) else ()
+    return Clips(samples=found.clips.to(where), text=text, prompts=prompts), replace(video, patch=2)
 
 
 def _moving(args: Flags, dealing: Dealing) -> Run:
@@ -302,6 +303,7 @@ def _moving(args: Flags, dealing: Dealing) -> Run:
         fill=args["interp_mode"] or video.fill,
         patch=args["patch_size"] or video.patch,
         replace=args["replace_keyframes"],
+        quantiser=args["quantiser"],
     )
     fields = common(args, video.dealing.classes * video.dealing.generated)
     steps = (
@@ -333,6 +335,7 @@ def _gaps(args: Flags, dealing: Dealing) -> Run:
         video,
         gaps=tuple(args["gaps"] or video.gaps),
         codes=tuple(args["codes"] or video.codes),
+        quantiser=args["quantiser"],
         dealing=video.dealing if dealing == Dealing() else dealing,
         objective=replace(
             wanted(dict(args) | {"objective": args["objective"] or "both"}),

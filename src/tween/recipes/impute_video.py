@@ -51,11 +51,13 @@ class Clips:
         samples: `n t c h w`, uint8 pictures or float latents.
         text: `n e`, embeddings, or None.
         labels: `n`, classes where they are known; else a codebook makes them.
+        prompts: `n`, what was said; empty where nothing was.
     """
 
     samples: Tensor
     text: Tensor | None = None
     labels: Tensor | None = None
+    prompts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 5 or self.samples.shape[1] < 3:
@@ -73,6 +75,7 @@ class Video:
         fill: see `FILLS`.
         window: frames that the encoder sees at a time; 0: no encoder, plain samples drift.
         codes: sizes of the codebook, the first that is filled well enough.
+        quantiser: what fits it, see `codebook.QUANTISERS`.
         patch: side of a token.
         replace: see `Keys`.
     """
@@ -82,6 +85,7 @@ class Video:
     window: int = 4
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(blocks=(1, 1, 1)))
     codes: tuple[int, ...] = (1024, 512)
+    quantiser: str = "k-means"
     patch: int = 8
     replace: float = 0.0
     trunk: Trunk = field(default_factory=Trunk)
@@ -158,7 +162,7 @@ def classes(clips: Clips, video: Video, encoder: Encoder | None, seed: int = 0) 
     if encoder is None:
         return torch.zeros(len(clips.samples), dtype=torch.long, device=clips.samples.device), 1
     embedded = embeddings(clips, video, encoder)
-    codes = fitted(embedded, sizes=video.codes, seed=seed)
+    codes = fitted(embedded, sizes=video.codes, seed=seed, quantiser=video.quantiser)
     return assigned(embedded, codes), len(codes)
 
 
@@ -187,17 +191,20 @@ def described(
         seen(first, video.window),
         video.objective.taps,
         video.dealing,
-        quantiser=f"k-means on what keyframes{' and text' if clips.text is not None else ''} say",
+        quantiser=f"{video.quantiser} on what keyframes{' and text' if clips.text is not None else ''} say",
         classes=count,
     )
+    said = embeddings(clips, video, encoder)
+    text = {} if clips.text is None else {"text": clips.text, "keyframes": said[:, : -clips.text.shape[1]]}
     impute_pages.page(
         folder,
-        embeddings(clips, video, encoder),
+        said,
         labels,
         count,
         about,
         pictures=few if clips.samples.shape[2] == 3 else None,
-        conditions=None if clips.text is None else {"text": clips.text},
+        conditions=text,
+        families=[impute_pages.family(prompt) for prompt in clips.prompts],
     )
 
 
