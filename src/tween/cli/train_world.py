@@ -43,6 +43,9 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
     p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
     p.add_argument("--steps", type=int, default=4, help="of sampling, before distillation")
+    p.add_argument(
+        "--remember", type=float, default=0.1, help="noise on what is remembered of a block, in use"
+    )
     p.add_argument("--rollouts", type=int, default=200, help="of a second, judged in the end")
     p.add_argument("--walks", type=int, default=64, help="of a minute, judged in the end")
     p.add_argument("--device", default="auto")
@@ -88,8 +91,8 @@ def doom(args: dict[str, Any]) -> int:
                 DOOM, channels=args["channels"], rule=Rule(block=args["block"], window=args["window"])
             ),
             forcing=Forcing(teach=args["teach"], shift=args["shift"], stain=args["stain"]),
-            many=even(args["steps"], shift=args["shift"]),
-            few=Sampling(shift=args["shift"]),
+            many=even(args["steps"], shift=args["shift"], remember=args["remember"]),
+            few=Sampling(shift=args["shift"], remember=args["remember"]),
         ),
     )
     return 0
