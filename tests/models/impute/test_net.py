@@ -1,10 +1,12 @@
 """Refiners: what is told matters, what is given stays where it is clamped, a fresh one changes nothing."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models.impute.toy import TRUNK, alive, asked, patch_net, video_net
 from tween.core import TweenError
@@ -104,15 +106,33 @@ def test_places_turn_by_their_distance_alone():
     assert rotated(q, rotation(places, 24)).norm(dim=-1) == pytest.approx(q.norm(dim=-1), rel=1e-5)
 
 
-def test_running_blocks_again_gives_the_same_gradient():
-    found = []
+class Calls(TorchDispatchMode):
+    """Counts what is computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names[func.overloadpacket._qualified_op_name.removeprefix("aten::")] += 1
+        return func(*args, **kwargs or {})
+
+
+def test_running_blocks_again_gives_the_same_gradient_and_spares_attention():
+    found, calls = [], []
     for recompute in (False, True):
         net = patch_net()
         net.net.recompute = recompute
-        net(TOKENS, *ASKED).square().sum().backward()
+        with Calls() as seen:
+            net(TOKENS, *ASKED).square().sum().backward()
         found.append([p.grad for p in net.parameters() if p.grad is not None])
+        calls.append(seen.names)
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b)
+    once, again = calls
+    attention = "_scaled_dot_product_flash_attention_for_cpu"
+    assert once[attention] == again[attention] == TRUNK["layers"]
+    assert again["silu"] == once["silu"] + TRUNK["layers"]
 
 
 def test_text_is_heard_or_refused_in_a_sentence():
