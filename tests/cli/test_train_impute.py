@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from tests.engine.test_distributed import torchrun
 from tween.cli.main import main
 from tween.data.latents import Latents, write
 from tween.engine.checkpoint import read
+from tween.nn.vae import SMALL, WanVAE
+from tween.recipes import impute_video
 from tween.recipes.impute import read_encoder, read_refiner
 
 TINY = ["--device", "cpu", "--no-amp", "--encoder-width", "8", "--width", "64", "--layers", "1"]
@@ -180,6 +183,25 @@ def test_clips_of_videos(train, tmp_path):
     assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.channels == 3
 
 
+def test_clips_in_latents_of_a_video_autoencoder(train, tmp_path, monkeypatch, capsys):
+    clip(tmp_path / "v" / "a.avi", n=30)
+    (tmp_path / "v" / "shots.csv").write_text(
+        "file,shot,start_frame,end_frame_excl,mean_flow_px\na.avi,0,0,30,2.0\n"
+    )
+    flags = ["--dataset", "clips", "--data-path", tmp_path / "v", "--input-space", "latent", "--frames", 17]
+    flags += ["--image-size", 32, "--codes", 2, "--steps", 1, "--encoder-steps", 1, "--gaps", 2]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert train("impute", *flags, "--vae", "wan") == 2
+    assert "tween models import wan-vae" in capsys.readouterr().err
+    torch.manual_seed(0)
+    vae = WanVAE(replace(SMALL, latent=4, width=4, decoder_width=4)).requires_grad_(False)
+    monkeypatch.setattr(impute_video, "load_codec", lambda name, device: vae)
+    assert train("impute", *flags) == 0
+    assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.channels == 4
+    frames = torch.randint(0, 256, (3, 9, 3, 32, 32)).byte()
+    assert impute_video.in_latents(frames, vae).shape == (3, 3, 4, 4, 4)
+
+
 @pytest.mark.parametrize("toy", ["shapes", "maze"])
 def test_a_toy_takes_steps(train, tmp_path, toy):
     assert train("impute", "--dataset", toy, "--steps", 2, "--encoder-steps", 2, tiny=False) == 0
@@ -220,6 +242,7 @@ def test_mistakes_are_one_sentence(train, capsys, recipe, flags, said):
     assert error.count("\n") == 1
 
 
+@pytest.mark.long  # tests/docker has two processes train one as well, on latents
 def test_two_processes_train_one_refiner(tmp_path):
     flags = [
         "--dataset",

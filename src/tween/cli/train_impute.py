@@ -204,7 +204,11 @@ def _data(p: argparse.ArgumentParser) -> None:
     p.add_argument("--image-size", type=int, help="side in pixels; 64, of cifar10 32")
     p.add_argument("--frames", type=int, default=17, help="of a clip")
     p.add_argument("--input-space", choices=("pixels", "latent"), default="pixels")
-    p.add_argument("--vae", type=Path, help="folder of diffusers' AutoencoderKL; without, a tiny random one")
+    p.add_argument(
+        "--vae",
+        type=Path,
+        help="folder of diffusers' AutoencoderKL; without, a tiny random one; of clips vae-small, or wan if imported",
+    )
     p.add_argument("--encoder-width", type=int, default=64)
     p.add_argument(
         "--codes",

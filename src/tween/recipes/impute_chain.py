@@ -283,8 +283,11 @@ def moving(args: Flags) -> tuple[Clips, Video]:
         encoder=EncoderConfig(width=args["encoder_width"], blocks=(2, 2, 2)),
     )
     if kind == "clips":
-        samples, _ = squares(Path(path), t=args["frames"], side=args["image_size"] or 64)
-        return Clips(samples=samples.to(where)), video
+        samples = squares(Path(path), t=args["frames"], side=args["image_size"] or 64)[0].to(where)
+        if args["input_space"] == "pixels":
+            return Clips(samples=samples), video
+        vae = impute_video.codec(str(args["vae"] or "vae-small"), where)
+        return Clips(samples=impute_video.in_latents(samples, vae)), replace(video, patch=2)
     found = latents.read(Path(path))
     text = None if found.text is None else found.text.to(where)
     prompts = found.prompts if any(found.prompts) else ()

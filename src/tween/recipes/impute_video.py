@@ -26,10 +26,13 @@ from tween.models.impute.fills_sinkhorn import sinkhorn
 from tween.models.impute.mae import windows
 from tween.models.impute.masks import frame_order, nested
 from tween.models.impute.task import Objective
+from tween.nn.vae import WanVAE
+from tween.nn.vae.convert import wan_vae
 from tween.recipes import impute, impute_pages
 from tween.recipes.impute_feeds import Dealing, Keys, as_float, keyframes
 from tween.zoo import load
 from tween.zoo.load import place
+from tween.zoo.worlds import load_codec
 
 FILLS: dict[str, Callable[[], Fill]] = {
     "nearest": lambda: nearest,
@@ -130,6 +133,23 @@ def toy(name: str, device: str = "auto", seed: int = 0) -> tuple[Clips, Video]:
 def coarse(name: str, device: str = "auto") -> Fill:
     """The fill of that name, or of the released interpolator of that name."""
     return FILLS[name]() if name in FILLS else by_filler(load(name, device=device))
+
+
+def codec(name: str, device: torch.device) -> WanVAE:
+    """The autoencoder of clips called so: a released one, or `wan`, Wan 2.1's, whose weights were imported.
+
+    Raises:
+        TweenError: if it is not there.
+    """
+    return (wan_vae() if name == "wan" else load_codec(name, str(device))).to(device)
+
+
+@torch.no_grad()
+def in_latents(samples: Tensor, vae: WanVAE) -> Tensor:
+    """Latents `n m c h/8 w/8` fp16 of clips `n t 3 h w` uint8, t = 4 m - 3."""
+    dtype = next(vae.parameters()).dtype
+    parts = samples.split(CHUNK // 8)
+    return torch.cat([vae.encode((part.float() / 255).to(dtype))[0].half() for part in parts])
 
 
 def seen(samples: Tensor, window: int) -> Tensor:
