@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -12,6 +13,7 @@ from tests.data.made import clip
 from tests.data.test_labelled import archive
 from tests.engine.test_distributed import torchrun
 from tween.cli.main import main
+from tween.data import episodes
 from tween.data.latents import Latents, write
 from tween.engine.checkpoint import read
 from tween.nn.vae import SMALL, WanVAE
@@ -200,6 +202,42 @@ def test_clips_in_latents_of_a_video_autoencoder(train, tmp_path, monkeypatch, c
     assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.channels == 4
     frames = torch.randint(0, 256, (3, 9, 3, 32, 32)).byte()
     assert impute_video.in_latents(frames, vae).shape == (3, 3, 4, 4, 4)
+
+
+def test_clips_of_a_recorded_world(train, tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 24, 16, 24, 3), np.uint8)
+    whole = np.arange(24) == 12  # a new life
+    episodes.write(
+        tmp_path / "doom",
+        [
+            episodes.Episodes(
+                frames=frames,
+                keys=np.zeros((2, 24, 4), np.uint8),
+                mouse=np.zeros((2, 24, 2), np.float32),
+                pose=np.zeros((2, 24, 5), np.float32),
+                cuts=np.stack([whole, whole]),
+                about=({"size": (24, 16)},) * 2,
+            )
+        ],
+    )
+    made = impute_video.of_world(tmp_path / "doom", t=9, count=99)
+    assert made.shape == (4, 9, 3, 16, 24)  # one window before the cut and one after it, of each
+    assert len(impute_video.of_world(tmp_path / "doom", t=5, count=3)) == 3
+    flags = [
+        "--data-path",
+        tmp_path / "doom",
+        "--frames",
+        5,
+        "--codes",
+        2,
+        "--steps",
+        1,
+        "--encoder-steps",
+        1,
+    ]
+    assert train("impute", "--dataset", "doom", *flags, "--gaps", 2, 4) == 0
+    head = read(tmp_path / "runs/impute/last.safetensors")[1]["config"]
+    assert head["about"] == {"clips": 8, "classes": 2, "fill": "linear", "gaps": [2, 4]}
 
 
 @pytest.mark.parametrize("toy", ["shapes", "maze"])

@@ -84,7 +84,6 @@ def add_impute(p: argparse.ArgumentParser) -> None:
     p.add_argument("--encoder-steps", type=int, help="0: random features; 4000, but 0 for fake")
     p.add_argument("--encoder-minutes", type=float, help="of gaps: instead of steps")
     p.add_argument("--packed", type=Path, help="of gaps: where decoded clips are kept")
-    p.add_argument("--cuts", type=int, default=4000, help="of gaps: stretches of clips to learn from")
     p.add_argument(
         "--hold-out", type=int, default=8, help="of gaps: every so many'th shot is not learned from"
     )
@@ -194,15 +193,21 @@ def dealing(args: dict[str, Any]) -> Any:
 
 
 def _data(p: argparse.ArgumentParser) -> None:
-    kinds = ("cifar10", "folder", "fake", "shapes", "maze", "clips", "gaps", "wansynth")
+    kinds = ("cifar10", "folder", "fake", "shapes", "maze", "clips", "doom", "gaps", "wansynth")
     p.add_argument(
-        "--dataset", choices=kinds, default="cifar10", help="the last five are clips; gaps: as released"
+        "--dataset",
+        choices=kinds,
+        default="cifar10",
+        help="the last six are clips; doom: episodes of `tween data record doom`; gaps: as released",
     )
     p.add_argument(
-        "--data-path", type=Path, help="of cifar10, a folder of classes, shots.csv or latents' shards"
+        "--data-path",
+        type=Path,
+        help="of cifar10, a folder of classes, shots.csv, shards of episodes or of latents",
     )
     p.add_argument("--image-size", type=int, help="side in pixels; 64, of cifar10 32")
     p.add_argument("--frames", type=int, default=17, help="of a clip")
+    p.add_argument("--cuts", type=int, default=4000, help="of gaps and doom: clips to learn from")
     p.add_argument("--input-space", choices=("pixels", "latent"), default="pixels")
     p.add_argument(
         "--vae",

@@ -282,8 +282,8 @@ def moving(args: Flags) -> tuple[Clips, Video]:
         codes=tuple(args["codes"] or Video().codes),
         encoder=EncoderConfig(width=args["encoder_width"], blocks=(2, 2, 2)),
     )
-    if kind == "clips":
-        samples = squares(Path(path), t=args["frames"], side=args["image_size"] or 64)[0].to(where)
+    if kind in ("clips", "doom"):
+        samples = filmed(args).to(where)
         if args["input_space"] == "pixels":
             return Clips(samples=samples), video
         vae = impute_video.codec(str(args["vae"] or "vae-small"), where)
@@ -292,6 +292,14 @@ def moving(args: Flags) -> tuple[Clips, Video]:
     text = None if found.text is None else found.text.to(where)
     prompts = found.prompts if any(found.prompts) else ()
     return Clips(samples=found.clips.to(where), text=text, prompts=prompts), replace(video, patch=2)
+
+
+def filmed(args: Flags) -> Tensor:
+    """Clips of videos or of a recorded world."""
+    path, t = Path(args["data_path"]), args["frames"]
+    if args["dataset"] == "doom":
+        return impute_video.of_world(path, t=t, count=args["cuts"], seed=args["seed"])
+    return squares(path, t=t, side=args["image_size"] or 64)[0]
 
 
 def _moving(args: Flags, dealing: Dealing) -> Run:

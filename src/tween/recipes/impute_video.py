@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tween.core import TweenError
-from tween.data import toys
+from tween.data import episodes, toys
 from tween.engine import distributed
 from tween.engine.run import Run
 from tween.models.impute.codebook import assigned, fitted
@@ -133,6 +134,14 @@ def toy(name: str, device: str = "auto", seed: int = 0) -> tuple[Clips, Video]:
 def coarse(name: str, device: str = "auto") -> Fill:
     """The fill of that name, or of the released interpolator of that name."""
     return FILLS[name]() if name in FILLS else by_filler(load(name, device=device))
+
+
+def of_world(folder: Path, *, t: int, count: int, seed: int = 0) -> Tensor:
+    """So many windows `n t 3 h w` uint8 of the episodes in a folder's shards, or all there are; at a stride of 4."""
+    found = episodes.read(folder)
+    places = episodes.windows(found, t, stride=4)
+    chosen = np.random.default_rng(seed).permutation(len(places))[:count]
+    return episodes.take(found, places[np.sort(chosen)], t).frames.movedim(-1, 2)
 
 
 def codec(name: str, device: torch.device) -> WanVAE:
