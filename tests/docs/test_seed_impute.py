@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -146,4 +147,12 @@ def test_clips_are_learned_judged_and_filled(sparse, capsys):
         assert main(shlex.split(f"{line} {more[line.split()[0]]}")) == 0, line
     table = json.loads((sparse / "impute.json").read_text())["gaps"]
     assert {*table["4"]} == {"blend", "fast", "impute"}
-    assert re.search(r"full.mp4: 12 frames .*\(3 of them the source's own\)", capsys.readouterr().out)
+    layouts.board(sparse / "board.json")
+    np.save("words.npy", np.ones(4, np.float32))
+    board = "fill board.json --model impute_best --device cpu"
+    assert main(shlex.split(f"{board} -o board_%03d.png --fps 4")) == 0
+    assert main(shlex.split(f"{board} -o told_%03d.png --text words.npy")) == 2
+    said = capsys.readouterr()
+    assert re.search(r"full.mp4: 12 frames .*\(3 of them the source's own\)", said.out)
+    assert re.search(r"board_%03d.png: \d+ frames", said.out)
+    assert "takes no text" in said.err
