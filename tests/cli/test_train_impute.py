@@ -147,6 +147,17 @@ def test_latents_by_either_encoder(train, tmp_path):
     assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.values == 16
 
 
+def test_statistics_of_the_kernel_go_to_the_log_and_not_to_the_console(train, tmp_path, capsys):
+    flags = ["--dataset", "fake", "--image-size", "16", "--steps", "1", "--encoder-steps", "0"]
+    assert train("impute", *flags, "--drift-stats", 1, "--log-interval", 1) == 0
+    (line,) = logged(tmp_path / "runs/impute")
+    assert line["drift/stage1/mean/v2@0.2"] > 0
+    said = capsys.readouterr().out
+    assert "v2@" not in said
+    assert "drift " in said
+    assert "interp/mse_missing" in said
+
+
 def test_clips_of_latents_with_text(train, tmp_path):
     g = torch.Generator().manual_seed(0)
     clips, text = torch.randn(24, 9, 4, 8, 8, generator=g).half(), torch.randn(24, 6, generator=g)
