@@ -16,6 +16,8 @@ What is measured and how was written down here before any result was seen.
 - Curvature: `tween.evaluate.curvature.bend` of the inner gap. The curved half of a set is its windows above the median.
 - Sets: "recorded" are the held-out shots and the first folder; "film" is the second; "all" both. Means are over shots,
   windows of a shot averaged first; so are the paired differences, +- Student's 95 % interval.
+- Added when the results were known: how much of the bend a parabola through the four frames foresees
+  (`tween.evaluate.curvature.foreseen`), and the half of "all" in which that is most.
 - The question is answered with yes if four frames are better than two, than DIS and than fast with confidence in the
   curved half, of "all" and of "recorded". Everything else describes.
 """
@@ -37,7 +39,7 @@ from bench.common import save
 from bench.splat_windows import Table, differences, rows
 from tween.data.clips import Shot
 from tween.data.videos import shots
-from tween.evaluate.curvature import Bend, bend, motion
+from tween.evaluate.curvature import Bend, bend, foreseen, motion
 from tween.evaluate.models import ready
 from tween.evaluate.splat import BESIDE, beside
 from tween.evaluate.windows import Scene, window_psnr
@@ -63,7 +65,12 @@ def main(argv: list[str] | None = None) -> None:
     windows: dict[str, dict[str, Any]] = {}
     for kind, each, bent in scenes(options):
         scores = {method: values[each.name] for method, values in window_psnr(fillers, [each]).items()}
-        windows[each.name] = {"kind": kind} | bent._asdict() | {"psnr": scores}
+        windows[each.name] = {
+            "kind": kind,
+            **bent._asdict(),
+            "foreseen": foreseen(each.frames, each.truth),
+            "psnr": scores,
+        }
         print(each.name, windows[each.name], flush=True)
     tables = sets(windows)
     print(save("splat_windows_real", rows(tables), differences=differences(tables), windows=windows))
@@ -80,23 +87,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def sources(options: argparse.Namespace) -> Iterator[tuple[str, Path, Sequence[Shot]]]:
+    """Every set, a folder of it, and the shots in there that training never read."""
+    clips, film = options.unseen
+    yield "recorded", options.data, shots(options.data)[options.hold_out - 1 :: options.hold_out]
+    yield "recorded", clips, shots(clips)
+    yield "film", film, shots(film)
+
+
 def scenes(options: argparse.Namespace) -> Iterator[tuple[str, Scene, Bend]]:
     """Every window: the set it is of, its frames, and how what is in its inner gap moves."""
-    clips, film = options.unseen
-    packed = options.packed or clips / "packed"
-    held = shots(options.data)[options.hold_out - 1 :: options.hold_out]
-    for kind, root, those in (
-        ("recorded", options.data, held),
-        ("recorded", clips, shots(clips)),
-        ("film", film, shots(film)),
-    ):
-        for shot in those:
-            (array,) = pack([root / shot.file], packed, LINES, 1)
-            clip, times = np.load(array, mmap_mode="r"), stamps(root / shot.file)
-            for each in (cut(clip, shot, place) for place in places(clip, times, shot, options.each)):
-                bent = bend(each.frames[1], each.truth, each.frames[2])
-                if bent.seen >= FOLLOWED:
-                    yield kind, each, bent
+    packed = options.packed or options.unseen[0] / "packed"
+    for kind, root, shot in ((kind, root, shot) for kind, root, those in sources(options) for shot in those):
+        (array,) = pack([root / shot.file], packed, LINES, 1)
+        clip, times = np.load(array, mmap_mode="r"), stamps(root / shot.file)
+        for each in (cut(clip, shot, place) for place in places(clip, times, shot, options.each)):
+            bent = bend(each.frames[1], each.truth, each.frames[2])
+            if bent.seen >= FOLLOWED:
+                yield kind, each, bent
 
 
 def places(clip: np.ndarray, times: Sequence[int], shot: Shot, each: int) -> Iterator[Place]:
@@ -145,15 +153,23 @@ def pictures(clip: np.ndarray, index: Sequence[int]) -> Tensor:
 
 
 def sets(windows: Mapping[str, Mapping[str, Any]]) -> dict[str, Table]:
-    """All windows, those recorded and those of the film; and of each set the half whose motion is the most curved."""
+    """All windows, those recorded and those of the film; of each the half whose motion is the most curved, and of all
+    the half whose bend four frames foresee the most of."""
     out = {}
     for kind in ("all", "recorded", "film"):
-        bent = {name: w["curvature"] for name, w in windows.items() if kind in ("all", w["kind"])}
-        curved = [name for name in bent if bent[name] > median(bent.values())]
-        for label, chosen in ((kind, bent), (f"{kind}, curved half", curved)):
-            if chosen:
-                out[label] = turned({name: windows[name]["psnr"] for name in chosen})
+        own = {name: w for name, w in windows.items() if kind in ("all", w["kind"])}
+        chosen = {kind: list(own), f"{kind}, curved half": upper(own, "curvature")}
+        chosen |= {"all, foreseen half": upper(own, "foreseen")} if kind == "all" else {}
+        out |= {
+            label: turned({n: windows[n]["psnr"] for n in names}) for label, names in chosen.items() if names
+        }
     return out
+
+
+def upper(windows: Mapping[str, Mapping[str, Any]], key: str) -> list[str]:
+    """Names of those above the median."""
+    middle = median(w[key] for w in windows.values()) if windows else 0.0
+    return [name for name, w in windows.items() if w[key] > middle]
 
 
 def turned(scores: Mapping[str, Mapping[str, float]]) -> Table:

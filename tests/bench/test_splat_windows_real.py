@@ -65,6 +65,7 @@ def test_the_curved_half_of_every_set():
         f"s{i} at 0 frame {i} gap 2": {
             "kind": kind,
             "curvature": i / 10,
+            "foreseen": -i,
             "psnr": {"n2": 20.0, "n4": 20.0 + i},
         }
         for i, kind in enumerate(["film", "film", "recorded", "recorded"])
@@ -72,9 +73,11 @@ def test_the_curved_half_of_every_set():
     found = real.sets(windows)
     sizes = {kind: len(table["n4"]) for kind, table in found.items()}
     assert sizes == {
-        "all": 4, "all, curved half": 2, "recorded": 2, "recorded, curved half": 1, "film": 2, "film, curved half": 1
-    }  # fmt: skip
+        **{"all": 4, "all, curved half": 2, "all, foreseen half": 2},
+        **{"recorded": 2, "recorded, curved half": 1, "film": 2, "film, curved half": 1},
+    }
     assert found["all, curved half"]["n4"] == {"s2 at 0 frame 2 gap 2": 22.0, "s3 at 0 frame 3 gap 2": 23.0}
+    assert list(found["all, foreseen half"]["n2"]) == ["s0 at 0 frame 0 gap 2", "s1 at 0 frame 1 gap 2"]
     assert list(found["film, curved half"]["n2"]) == ["s1 at 0 frame 1 gap 2"]
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tween.evaluate.curvature import bend, motion
+from tween.evaluate.curvature import bend, foreseen, motion
 from tween.ops.warp import backward_warp
 
 
@@ -39,3 +39,20 @@ def test_motion_is_that_of_the_part_that_moves_most():
     after = torch.cat((shifted(6.0, 0.0)[:, :, :40], shifted(0.0, 0.0)[:, :, 40:]), 2)
     assert motion(shifted(0.0, 0.0), after) == pytest.approx(6.0, abs=0.3)
     assert motion(shifted(0.0, 0.0), shifted(0.0, 0.0)) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("places", "share"),
+    [
+        ([(4.0, 0.0), (0.0, 0.0), (1.0, 0.0), (4.0, 0.0), (16.0, 0.0)], 1.0),  # a parabola
+        (
+            [(4.0, 0.0), (0.0, 0.0), (2.0, 1.0), (4.0, 0.0), (16.0, 0.0)],
+            -1.0,
+        ),  # told to bend, it bends elsewhere
+        ([(-8.0, 0.0), (0.0, 0.0), (4.0, 2.0), (8.0, 0.0), (16.0, 0.0)], 0.0),  # it bends, and no frame tells
+    ],
+)
+def test_how_much_of_the_bend_four_frames_tell(places, share):
+    first, before, middle, after, last = (shifted(*place) for place in places)
+    found = foreseen(torch.stack((first, before, after, last)), middle)
+    assert found == pytest.approx(share, abs=0.15)

@@ -42,6 +42,26 @@ def bend(before: Tensor, middle: Tensor, after: Tensor) -> Bend:
     return Bend(motion(before, after), offset, offset / max(moved, 1e-6), seen.float().mean().item())
 
 
+def foreseen(frames: Tensor, middle: Tensor) -> float:
+    """How much of the bend four frames tell: 1 where a parabola through the places of `frames` `4 3 h w` leads through
+    those of `middle` `3 h w`, halfway between the inner two; 0 or less where a straight line is as good.
+
+    With offset b of a place, as in `bend`, and accelerations a1 and a2 found at the inner frames, where it comes from
+    and where it goes to, it is the share of sum |b|^2 that b' = -(a1 + a2) / 16 takes away: 1 - sum |b - b'|^2 / sum
+    |b|^2. By DIS, of the places that can be followed through all; nan where there is none.
+    """
+    first, before, after, last = frames
+    (f0, seen0), (f1, seen1) = followed(middle, before), followed(middle, after)
+    accelerations, seen = [], seen0 & seen1
+    for here, back, forth, way in ((before, first, after, f0), (after, before, last, f1)):
+        (d0, found0), (d1, found1) = followed(here, back), followed(here, forth)
+        x = backward_warp(torch.cat((d0 + d1, (found0 & found1)[None].to(d0)))[None], way[None])[0]
+        accelerations.append(x[:2])
+        seen = seen & (x[2] > 0.9)
+    offset, told = -(f0 + f1)[:, seen] / 2, -sum(accelerations)[:, seen] / 16
+    return 1 - ((offset - told).square().sum() / offset.square().sum()).item()
+
+
 def motion(before: Tensor, after: Tensor) -> float:
     """px by which nine of ten places of `before` `3 h w` move at most; 0 if none can be followed into `after`."""
     flow, seen = followed(before, after)
