@@ -158,7 +158,7 @@ RELEASED = VideoConfig(
     mix=32,
     trunk=Trunk(width=192, layers=5, heads=3, ffn=512, classes=64, clamp=True),
 )
-"""The refiner of clips that is released, of pictures as patches: 2.8 million weights, no autoencoder."""
+"""The refiner of clips that is released, of pictures as patches: 3.0 million weights, no autoencoder."""
 
 PIVOT = Taps(stem=True, every=2, locations=True, most=256, plain=True)
 """The same, but of large maps 256 places, evenly spread: every pixel of a small picture is in sight of one."""

@@ -29,9 +29,9 @@ class Mix(nn.Module):
     def __init__(self, channels: int, width: int, told: int, reach: float) -> None:
         super().__init__()
         self.reach = reach
-        self.enter = _conv((1 + VIEWS) * channels + told, width)
-        self.inner = _conv(width, width)
-        self.leave = _conv(width, VIEWS + channels)
+        self.enter = nn.Conv2d((1 + VIEWS) * channels + told, width, 3, 1, 1)
+        self.inner = nn.Conv2d(width, width, 3, 1, 1)
+        self.leave = nn.Conv2d(width, VIEWS + channels, 3, 1, 1)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
@@ -78,7 +78,3 @@ def steadied(clip: Tensor, at: Tensor) -> Tensor:
         return clip
     place = ((at[1:-1] - at[:-2]) / (at[2:] - at[:-2])).to(clip)[:, None, None, None]
     return torch.cat([clip[:, :1], clip[:, :-2].lerp(clip[:, 2:], place), clip[:, -1:]], 1)
-
-
-def _conv(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, 1, 1, padding_mode="replicate")
