@@ -16,6 +16,7 @@ from tween.cli.main import main
 from tween.data import episodes
 from tween.data.latents import Latents, write
 from tween.engine.checkpoint import read
+from tween.evaluate import representation
 from tween.nn.vae import SMALL, WanVAE
 from tween.recipes import impute_video
 from tween.recipes.impute import read_encoder, read_refiner
@@ -35,6 +36,12 @@ def train(tmp_path, monkeypatch):
         )
 
     return run
+
+
+@pytest.fixture
+def no_planes(monkeypatch):
+    """Where a test does not look at them: they take a second and more each."""
+    monkeypatch.setattr(representation, "planes", lambda *_, **__: {})
 
 
 def logged(folder):
@@ -82,6 +89,7 @@ def test_the_pivot_in_one_command(train, tmp_path, capsys):
     assert (tmp_path / "out/keypatches.md").read_text() in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_the_pivot_measures_how_many_steps_its_minutes_allow(train, tmp_path, monkeypatch):
     archive(tmp_path / "data", train=12, test=8)
     where = ["--data", tmp_path / "data", "--out", tmp_path / "out", "--batch-size", 4]
@@ -114,6 +122,7 @@ def test_pictures_of_a_folder_go_on_where_they_stopped(train, tmp_path):
     assert "retrieval/purity" in (tmp_path / "runs/whole/report.md").read_text()
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_flags_reach_the_run(train, tmp_path):
     lines = (
         "--dataset fake --image-size 16 --steps 1 --optimizer muon --objective both --paired-loss-weight 7",
@@ -135,6 +144,7 @@ def test_flags_reach_the_run(train, tmp_path):
     assert logged(tmp_path / "runs/impute")[-1]["refined/mse_known"] == 0
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_latents_by_either_encoder(train, tmp_path):
     flags = ["--dataset", "fake", "--image-size", "16", "--input-space", "latent", "--steps", "2"]
     assert train("impute", *flags, "--encoder-steps", 1, "--name", "resnet") == 0
@@ -147,6 +157,7 @@ def test_latents_by_either_encoder(train, tmp_path):
     assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.values == 16
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_statistics_of_the_kernel_go_to_the_log_and_not_to_the_console(train, tmp_path, capsys):
     flags = ["--dataset", "fake", "--image-size", "16", "--steps", "1", "--encoder-steps", "0"]
     assert train("impute", *flags, "--drift-stats", 1, "--log-interval", 1) == 0
@@ -175,6 +186,7 @@ def test_clips_of_latents_with_text(train, tmp_path):
     assert read_encoder(tmp_path / "runs/impute-encoder/last.safetensors", "cpu").config.channels == 16
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_clips_of_videos(train, tmp_path):
     clip(tmp_path / "v" / "a.avi", n=30)
     (tmp_path / "v" / "shots.csv").write_text(
@@ -196,6 +208,7 @@ def test_clips_of_videos(train, tmp_path):
     assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.channels == 3
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_clips_in_latents_of_a_video_autoencoder(train, tmp_path, monkeypatch, capsys):
     clip(tmp_path / "v" / "a.avi", n=30)
     (tmp_path / "v" / "shots.csv").write_text(
@@ -215,6 +228,7 @@ def test_clips_in_latents_of_a_video_autoencoder(train, tmp_path, monkeypatch, c
     assert impute_video.in_latents(frames, vae).shape == (3, 3, 4, 4, 4)
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_clips_of_a_recorded_world(train, tmp_path):
     frames = np.random.default_rng(0).integers(0, 256, (2, 24, 16, 24, 3), np.uint8)
     whole = np.arange(24) == 12  # a new life
@@ -251,6 +265,7 @@ def test_clips_of_a_recorded_world(train, tmp_path):
     assert head["about"] == {"clips": 8, "classes": 2, "fill": "linear", "gaps": [2, 4]}
 
 
+@pytest.mark.usefixtures("no_planes")
 @pytest.mark.parametrize("toy", ["shapes", "maze"])
 def test_a_toy_takes_steps(train, tmp_path, toy):
     assert train("impute", "--dataset", toy, "--steps", 2, "--encoder-steps", 2, tiny=False) == 0
