@@ -37,8 +37,8 @@ LIMITS = [
     "on recorded shots alone 1.38 ± 1.22.",
     "The latter were filled a second time: in the first, which showed the worst of them, neighbours were matched by "
     "what all four frames had shown, and four frames were 0.72 ± 0.36 dB above two, 1.25 ± 1.27 above `fast` on the "
-    "curved half of recorded shots. On the 39 shots that were not looked at the change is worth 0.04 ± 0.09 dB. n3 and n4 "
-    "of the table with curves were measured before it.",
+    "curved half of recorded shots. On the 39 shots on which the change had not been tried it is worth 0.04 ± 0.09 dB. "
+    "n3 and n4 of the table with curves were measured before it.",
     "What four frames gain goes by how much of the bend a parabola through them foresees: 1.9 dB over two, 1.5 over "
     "`fast` where it is more than half (25 of 99 windows), 0.2 over two where it is none of it (40). A shaking camera "
     "and repeated patterns are not foreseen: there they lost up to 1.9 dB to two.",
