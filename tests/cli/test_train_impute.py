@@ -280,12 +280,13 @@ def test_a_toy_learns_to_fill_better_than_its_fill(train, tmp_path, toy):
     assert last["refined/mse_missing"] < 0.95 * last["interp/mse_missing"]
 
 
+@pytest.mark.usefixtures("no_planes")
 @pytest.mark.parametrize(
     ("recipe", "flags", "said"),
     [
         ("impute", "--dataset cifar10", "needs --data-path"),
         ("impute", "--dataset clips", "needs --data-path"),
-        ("impute", "--dataset fake --image-size 30 --encoder-steps 1 --steps 1", "whole patches of 4 pixels"),
+        ("impute", "--dataset fake --image-size 30 --steps 1", "whole patches of 4 pixels"),
         ("impute", "--dataset fake --interp-mode linear", "patches are filled by idw"),
         ("impute", "--dataset fake --n-gen-per-class 0", "a sample to refine"),
         ("impute", "--dataset fake --encoder gone --steps 1", "gone"),
