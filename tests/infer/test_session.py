@@ -10,9 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from tests.counting import Work
 from tests.infer.worlds import RATE, SIZE, Panorama, picture, turned
 from tween.core import TweenError
 from tween.infer import session
@@ -146,20 +145,6 @@ def test_a_place_that_cannot_be_written(tmp_path):
 def test_a_picture_of_the_wrong_shape(shape):
     with pytest.raises(TweenError, match="divide by 8"):
         session.open(Panorama(), torch.zeros(shape), 0, rate=RATE)
-
-
-class Work(TorchDispatchMode):
-    """Counts operations and the values that they make: what a step costs, without a clock."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = self.values = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        self.calls += 1
-        self.values += sum(x.numel() for x in tree_leaves(made) if isinstance(x, torch.Tensor))
-        return made
 
 
 def test_memory_and_work_stay_flat_over_10_000_frames():
