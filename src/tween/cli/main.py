@@ -86,9 +86,8 @@ def _stopped_as_by_ctrl_c() -> Iterator[None]:
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []
-    plain = [
-        number for number in numbers if signal.getsignal(number) is signal.SIG_DFL
-    ]  # nohup has it ignored
+    # what the caller set stays: nohup ignores SIGHUP
+    plain = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in plain:
         signal.signal(number, signal.default_int_handler)
     try:
