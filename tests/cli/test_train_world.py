@@ -9,7 +9,9 @@ import torch
 from tests.data.room import episode
 from tween.cli.main import main
 from tween.cli.train import parser
+from tween.cli.train_world import planned
 from tween.data.episodes import write
+from tween.models.stream.sampling import even
 from tween.zoo.worlds import load_world
 
 
@@ -89,27 +91,23 @@ def test_a_file_of_another_part(made, capsys, monkeypatch):
 def test_flags_of_the_whole_chain_are_those_of_its_plan():
     from tween.recipes.world import Plan
 
-    args = vars(parser().parse_args(["doom", "--out", "x"]))
-    plan = Plan()
-    for name in (
-        "episodes",
-        "held",
-        "processes",
-        "minutes",
-        "batches",
-        "rates",
-        "learn",
-        "latents",
-        "rollouts",
-        "walks",
-        "compiled",
-    ):
-        assert args[name] == getattr(plan, name), name
-    assert (args["shift"], args["stain"], args["teach"]) == (
-        plan.forcing.shift,
-        plan.forcing.stain,
-        plan.forcing.teach,
-    )
-    assert args["window"] == plan.net.rule.window
-    assert args["channels"] == plan.vae.latent == plan.net.channels
-    assert args["steps"] == len(plan.many.steps)
+    assert planned(vars(parser().parse_args(["doom", "--out", "x"]))) == Plan()
+
+
+def test_many_steps_are_shifted_as_in_training_or_as_told():
+    chosen = ["doom", "--out", "x", "--maps", "MAP01", "MAP07", "--shift", "2", "--steps", "8"]
+    plan = planned(vars(parser().parse_args(chosen)))
+    assert plan.record.maps == ("MAP01", "MAP07")
+    assert plan.many == even(8, shift=2.0, remember=0.1)
+    other = planned(vars(parser().parse_args([*chosen, "--steps-shift", "1"])))
+    assert other.many == even(8, shift=1.0, remember=0.1)
+    assert (other.forcing, other.few) == (plan.forcing, plan.few)
+    assert plan.few.shift == 2.0
+
+
+def test_a_map_or_a_shift_that_there_is_not(tmp_path, capsys):
+    small = ["train", "doom", "--out", str(tmp_path), "--held", "1", "--episodes", "1", "--processes", "1"]
+    assert main([*small, "--maps", "MAP99"]) == 2
+    assert "no map 'MAP99'" in capsys.readouterr().err
+    assert main([*small, "--steps-shift", "0"]) == 2
+    assert "with a shift above 0" in capsys.readouterr().err

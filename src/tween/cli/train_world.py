@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # its own imports take seconds, which --help should not
+    from tween.recipes.world import Plan
 
 
 def add_doom(p: argparse.ArgumentParser) -> None:
@@ -14,6 +17,9 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     p.add_argument("--episodes", type=int, default=480, help="of a minute each, to learn from; 39 MB each")
     p.add_argument("--held", type=int, default=144, help="episodes to judge by")
     p.add_argument("--seconds", type=float, default=60.0, help="of an episode")
+    p.add_argument(
+        "--maps", nargs="+", default=(), metavar="MAP", help="of MAP01 to MAP32; by default any of them"
+    )
     p.add_argument("--processes", type=int, default=16, help="games played at a time")
     p.add_argument(
         "--minutes",
@@ -43,6 +49,7 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
     p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
     p.add_argument("--steps", type=int, default=4, help="of sampling, before distillation")
+    p.add_argument("--steps-shift", type=float, metavar="SHIFT", help="of those steps; by default --shift")
     p.add_argument("--rollouts", type=int, default=200, help="of a second, judged in the end")
     p.add_argument("--walks", type=int, default=64, help="of a minute, judged in the end")
     p.add_argument("--device", default="auto")
@@ -53,6 +60,14 @@ def add_doom(p: argparse.ArgumentParser) -> None:
 
 def doom(args: dict[str, Any]) -> int:
     """The whole chain."""
+    from tween.recipes.world import doom as chain
+
+    chain(args["out"], planned(args))
+    return 0
+
+
+def planned(args: dict[str, Any]) -> Plan:
+    """What the flags of `tween train doom` ask for."""
     from dataclasses import replace
 
     from tween.data.record_doom import Doom
@@ -61,7 +76,6 @@ def doom(args: dict[str, Any]) -> int:
     from tween.models.stream.task import Forcing
     from tween.nn.vae import SMALL
     from tween.recipes.world import Plan
-    from tween.recipes.world import doom as chain
 
     same = (
         "episodes",
@@ -75,24 +89,20 @@ def doom(args: dict[str, Any]) -> int:
         "compiled",
         "runs",
     )
-    chain(
-        args["out"],
-        Plan(
-            **{name: args[name] for name in same},
-            record=Doom(seconds=args["seconds"], seed=args["seed"]),
-            minutes=tuple(args["minutes"]),
-            batches=tuple(args["batches"]),
-            rates=tuple(args["rates"]),
-            vae=replace(SMALL, latent=args["channels"], whiten=args["whiten"]),
-            net=replace(
-                DOOM, channels=args["channels"], rule=Rule(block=args["block"], window=args["window"])
-            ),
-            forcing=Forcing(teach=args["teach"], shift=args["shift"], stain=args["stain"]),
-            many=even(args["steps"], shift=args["shift"], remember=args["remember"]),
-            few=Sampling(shift=args["shift"], remember=args["remember"]),
-        ),
+    shift, remember = args["shift"], args["remember"]
+    own = shift if args["steps_shift"] is None else args["steps_shift"]
+    return Plan(
+        **{name: args[name] for name in same},
+        record=Doom(seconds=args["seconds"], seed=args["seed"], maps=tuple(args["maps"])),
+        minutes=tuple(args["minutes"]),
+        batches=tuple(args["batches"]),
+        rates=tuple(args["rates"]),
+        vae=replace(SMALL, latent=args["channels"], whiten=args["whiten"]),
+        net=replace(DOOM, channels=args["channels"], rule=Rule(block=args["block"], window=args["window"])),
+        forcing=Forcing(teach=args["teach"], shift=shift, stain=args["stain"]),
+        many=even(args["steps"], shift=own, remember=remember),
+        few=Sampling(shift=shift, remember=remember),
     )
-    return 0
 
 
 def add_vae(p: argparse.ArgumentParser) -> None:

@@ -83,8 +83,8 @@ class Plan:
     stride: int = 20
     batches: tuple[int, int, int] = (16, 64, 64)
     rates: tuple[float, float, float] = (5e-4, 1e-3, 2e-4)
-    many: Sampling = field(default_factory=lambda: even(4, shift=5.0))
-    few: Sampling = field(default_factory=Sampling)
+    many: Sampling = field(default_factory=lambda: even(4, shift=5.0, remember=0.1))
+    few: Sampling = field(default_factory=lambda: Sampling(remember=0.1))
     rollouts: int = 200
     walks: int = 64
     compiled: bool = True
