@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tween.video import chroma
-from tween.video.colour import Colour, cosited, from_rgb, matrix, to_rgb
+from tween.video.coded import Planes
+from tween.video.colour import Colour, cosited, matrix
+from tween.video.convert import from_rgb
 from tween.video.planes import Layout, frame_of, planes_of
 
 FORMATS = [
@@ -56,6 +58,10 @@ def smooth(height, width, channels=3, seed=0):
         1, channels, height // 8 + 2, width // 8 + 2, generator=torch.Generator().manual_seed(seed)
     )
     return torch.nn.functional.interpolate(small * 0.5 + 0.25, (height, width), mode="bicubic")[0]
+
+
+def to_rgb(frame, colour):
+    return Planes.of(frame, colour).rgb
 
 
 def same_planes(a, b):
@@ -213,7 +219,7 @@ def test_threads_change_nothing(monkeypatch):
     seen = to_rgb(alone, Colour())
     monkeypatch.setattr(chroma.os, "cpu_count", lambda: 16)
     together = from_rgb(picture, "yuv420p10le", Colour())
-    assert len(list(chroma.bands(180, 1000, 90))) > 1
+    assert len(chroma.whole(180, 1000, 90)) > 1
     assert same_planes(alone, together)
     assert torch.equal(to_rgb(together, Colour()), seen)
     assert chroma._pool.cache_info().currsize == 1
