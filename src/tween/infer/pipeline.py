@@ -123,7 +123,9 @@ def _pinned(marked: Iterable[Marked]) -> Iterator[Marked]:
         yield replace(item, frame=replace(item.frame, planes=item.frame.planes.pinned()))
 
 
-def _drawn(frames: Iterable[Frame], writer: VideoWriter | ImageWriter, device: Any) -> Iterable[Frame | Drawn]:
+def _drawn(
+    frames: Iterable[Frame], writer: VideoWriter | ImageWriter, device: Any
+) -> Iterable[Frame | Drawn]:
     """What waits for the encoder: of frames on a GPU, what it takes. Others it converts itself, in its own thread."""
     return map(partial(writer.draw, device=device), frames) if arrays.by_torch(device) else frames
 

@@ -69,8 +69,9 @@ class Planes:
         return decoded([plane.numpy() for plane in self.planes], self.layout, self.colour, parts)
 
     def small(self, height: int, width: int) -> np.ndarray:
-        """RGB `3 height width` by area, from planes that are made as small first, unless chroma is that small."""
-        if any(plane.shape[0] < height or plane.shape[1] < width for plane in self.planes):
+        """RGB `3 height width` by area. Planes are made as small first, if all are large enough for that: where the
+        samples of chroma lie hardly matters then."""
+        if any(plane.shape[0] < 2 * height or plane.shape[1] < 2 * width for plane in self.planes):
             return _shrunk(self.rows()[:3], height, width)
         shrunk = _shrunk([plane.numpy() for plane in self.planes[:3]], height, width)
         return decoded(shrunk, self.layout, self.colour)
@@ -152,5 +153,8 @@ def small(frame: Frame | Coded, height: int, width: int) -> np.ndarray:
 
 
 def _shrunk(planes: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
-    made = [cv2.resize(arrays.floats([plane])[0], (width, height), interpolation=cv2.INTER_AREA) for plane in planes]
+    made = [
+        cv2.resize(arrays.floats([plane])[0], (width, height), interpolation=cv2.INTER_AREA)
+        for plane in planes
+    ]
     return np.stack(made)
