@@ -1,14 +1,18 @@
 """Gaps: every tick once, the right neighbours, nothing filled across a cut, looking ahead only as far as needed."""
 
+import weakref
 from fractions import Fraction
+from operator import attrgetter
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.infer.fakes import clip
-from tween.core import TweenError
+from tween.core import Frame, TweenError
 from tween.infer.plan import MOST, Marked, gaps, mark
+from tween.video.scenes import FLASH, WINDOW
 
 
 def plan(marked, fps, end, **options):
@@ -93,3 +97,20 @@ def test_marks_come_from_the_detectors():
     assert [m.same for m in mark(frames)] == [False, False, True, False, False]
     with pytest.raises(TweenError, match="hold, blend, off"):
         list(mark(frames, scene="guess"))
+
+
+@pytest.mark.parametrize("scene", ["hold", "off"])
+def test_frames_that_have_passed_are_let_go(scene):
+    """At 4K one frame of a queue's is 100 MB, as floats."""
+    alive = []
+
+    def source():
+        for i in range(80):
+            frame = Frame(time=Fraction(i), rgb=torch.rand(3, 20, 30))
+            alive.append(weakref.ref(frame))
+            yield frame
+
+    most = max(
+        sum(ref() is not None for ref in alive) for _ in map(attrgetter("same"), mark(source(), scene=scene))
+    )
+    assert most <= FLASH + 2 * WINDOW + 4

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby, tee
+from itertools import groupby
 from typing import Literal, get_args
 
 from tween.core import Frame, TweenError
@@ -52,10 +53,18 @@ def mark(frames: Iterable[Frame], *, scene: Scene = "hold") -> Iterator[Marked]:
     """
     if scene not in get_args(Scene):
         raise TweenError(f"scene should be one of {', '.join(get_args(Scene))}, but got {scene!r}")
-    one, two = tee(frames)
-    cut = scenes.cuts(one) if scene != "off" else ((frame, False) for frame in one)
-    for (frame, starts), (_, change) in zip(cut, duplicates.mark(two), strict=True):
-        yield Marked(frame=frame, cut=starts, same=change is not None and change.identical)
+    same: deque[bool] = (
+        deque()
+    )  # of the frames held back; `itertools.tee` would keep up to 57 that have passed
+
+    def watched() -> Iterator[Frame]:
+        for frame, change in duplicates.mark(frames):
+            same.append(change is not None and change.identical)
+            yield frame
+
+    found = scenes.cuts(watched()) if scene != "off" else ((frame, False) for frame in watched())
+    for frame, cut in found:
+        yield Marked(frame=frame, cut=cut, same=same.popleft())
 
 
 def gaps(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, tee
+from itertools import islice
 
 import numpy as np
 from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode, StatsManager
@@ -93,10 +93,17 @@ def _decide(drawings: Iterable[Drawing]) -> Iterator[tuple[Drawing, bool]]:
 def _proposed(drawings: Iterable[Drawing]) -> Iterator[tuple[Drawing, bool]]:
     """Each drawing with what the detector says, which it does `WINDOW` pictures later."""
     detector = AdaptiveDetector(ADAPTIVE, min_scene_len=1, window_width=WINDOW, luma_only=True)
-    these, same = tee(drawings)
-    pictures = _mirrored(picture for _, picture in same)
+    waiting: deque[Drawing] = deque()
+
+    def watched() -> Iterator[np.ndarray]:
+        for drawing in drawings:
+            waiting.append(drawing)
+            yield drawing[1]
+
+    pictures = _mirrored(watched())
     found = (bool(detector.process_frame(FrameTimecode(i, RATE), p)) for i, p in enumerate(pictures))
-    return zip(these, islice(found, 2 * WINDOW, None), strict=False)
+    for cut in islice(found, 2 * WINDOW, None):
+        yield waiting.popleft(), cut
 
 
 def _mirrored(pictures: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
