@@ -90,6 +90,16 @@ def test_a_file_made_on_a_gpu_is_the_one_that_the_cpu_makes(tmp_path, pix_fmt, s
     agree(run(given, tmp_path / "a.mkv"), run(given, tmp_path / "b.mkv", device="cuda"), own=(0, 12))
 
 
+@pytest.mark.gpu
+def test_few_pictures_lie_on_the_gpu_at_once(tmp_path):
+    """Of 65 that are made or shown: two known, four made, and what a conversion makes on the way."""
+    given = source(tmp_path / "in.mkv", "yuv420p", (1080, 1920), n=13)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run(given, tmp_path / "out.mkv", device="cuda", fps=125)
+    assert torch.cuda.max_memory_allocated() - before < 30 * 3 * 4 * 1080 * 1920
+
+
 @pytest.mark.parametrize("name", ["out.gif", "out/%03d.png"])
 def test_gif_and_images(tmp_path, apart, name):
     given = source(tmp_path / "in.mkv", "bgra", (48, 64))

@@ -63,9 +63,10 @@ def fill(
 
 def on_host(frame: Frame) -> Frame:
     """The same frame with its picture in main memory."""
-    if isinstance(frame, Coded) or not frame.rgb.is_cuda:
+    if isinstance(frame, Coded) or frame.rgb.device.type == "cpu":
         return frame
-    rgb = torch.empty(frame.rgb.shape, dtype=frame.rgb.dtype, pin_memory=True).copy_(frame.rgb)
+    pin = frame.rgb.is_cuda  # several times faster
+    rgb = torch.empty(frame.rgb.shape, dtype=frame.rgb.dtype, pin_memory=pin).copy_(frame.rgb)
     return replace(frame, rgb=rgb)
 
 

@@ -23,8 +23,8 @@ from tween.video.planes import Layout, frame_of
 def decoded(
     planes: Sequence[Array], layout: Layout, colour: Colour, parts: Sequence[slice] | None = None
 ) -> Array:
-    """RGB `c h w` float32 of planes `h w` (G, B, R where the layout is `rgb`; the last of two or four is alpha),
-    c = 4 where there is alpha.
+    """RGB `c h w` float32 of planes `h w` (G, B, R where the layout is `rgb`; a fourth is alpha), c = 4 where
+    there is alpha.
 
     Values are clamped to [0, 1], as a display does with what lies outside its gamut.
 
