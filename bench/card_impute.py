@@ -120,10 +120,23 @@ def training(options: argparse.Namespace) -> Training:
 
 def measured(found: dict[str, Any]) -> str:
     """The table and what it is of."""
-    shots = len(found["about"]["shots"])
+    shots = found["about"]["shots"]
     return (
-        f"Missing frames in the middle of {shots} shots that it did not learn from, with 95 % confidence over shots "
-        f"(`tween eval impute`):\n\n{markdown(found['gaps'])}"
+        f"Missing frames in the middle of {len(shots)} shots that it did not learn from, with 95 % confidence over "
+        "shots (`tween eval impute`); the validations that chose its best state saw other cuts of these shots:\n\n"
+        f"{markdown(found['gaps'])}\n\n"
+        + "\n".join(where(gap, row, shots) for gap, row in found["gaps"].items())
+    )
+
+
+def where(gap: Any, row: dict[str, Any], shots: list[str]) -> str:
+    """Where the step helps and where it does not."""
+    gains = sorted(zip(row[NAME]["each"], shots, strict=True))
+    (least, worst), (most, best) = gains[0], gains[-1]
+    helped = sum(gain > 0 for gain, _ in gains)
+    return (
+        f"- Gaps of {gap}: more than `fast` in {helped} of {len(gains)} shots, from {least:+.2f} dB ({worst}) to "
+        f"{most:+.2f} ({best})."
     )
 
 

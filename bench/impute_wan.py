@@ -3,7 +3,7 @@
     python -m bench.impute_wan [--device cuda] [--batch 2] [--latents 21] [--size 60 104] [--runs 5]
 
 480x832 frames are latents of 60x104; 21 of them are 81 frames, 32,760 tokens. Full attention, bf16 autocast, blocks run
-again in the backward pass; the plan's had sparse attention, and its size of frames is not said.
+again in the backward pass, but for attention; the plan's had sparse attention, and its size of frames is not said.
 """
 
 from __future__ import annotations

@@ -92,6 +92,22 @@ def drift(result: dict[str, Any]) -> str:
     return markdown(("ms", *(f"{what}, {px} px, {n} features" for what, px, n in columns)), rows)
 
 
+def drift_toys(result: dict[str, Any]) -> str:
+    """A table for each experiment: a row a method, a column a measure."""
+    tables = []
+    for what in dict.fromkeys(r["what"] for r in result["rows"]):
+        rows = [r for r in result["rows"] if r["what"] == what]
+        kinds = [k.removesuffix("_half") for k in rows[0] if k.endswith("_half")]
+        cells = [(r["method"], *(_cell(r[k], r[f"{k}_half"]) for k in kinds)) for r in rows]
+        tables.append(markdown((what, *kinds), cells))
+    real = ", ".join(f"{name} {value:.3g}" for name, value in result["real"].items())
+    return "\n\n".join([*tables, f"Between two real sets: {real}."])
+
+
+def _cell(value: float, half: float | None) -> str:
+    return f"{value:.3f}" if half is None else f"{value:.3f} ± {half:.3f}"
+
+
 def raster(result: dict[str, Any]) -> str:
     """A row a case and direction, a column a backend at its own tile."""
     rows = [r for r in result["rows"] if "," not in r["backend"]]
@@ -128,18 +144,21 @@ def splat_speed(result: dict[str, Any]) -> str:
 
 def splat_windows(result: dict[str, Any]) -> str:
     """A row a method, a column a kind of windows; then differences with their confidence."""
-    kinds = list(dict.fromkeys(r["kind"] for r in result["rows"]))
     at = {(r["method"], r["kind"]): f"{r['psnr']:.2f}" for r in result["rows"]}
-    size = {r["kind"]: len(r["psnr_of"]) for r in result["rows"]}
     at |= {
-        (f"{d['a']} - {d['b']}", d["kind"]): f"{d['mean']:+.2f} ± {d['half']:.2f} ({d['units']} shots)"
-        if d["kind"] == "clips"
-        else f"{d['mean']:+.2f} ± {d['half']:.2f}"
+        (f"{d['a']} - {d['b']}", d["kind"]): f"{d['mean']:+.2f} ± {d['half']:.2f}"
         for d in result["differences"]
     }
-    names = dict.fromkeys(name for name, _ in at)
-    lines = [(name, *(at.get((name, kind), "-") for kind in kinds)) for name in names]
-    return markdown(("PSNR, dB", *(f"{kind}, {size[kind]} windows" for kind in kinds)), lines)
+    shots = {d["kind"]: d["units"] for d in result["differences"]}
+    size = {r["kind"]: r["windows"] for r in result["rows"]}
+    heads = [
+        f"{kind}, {n} windows" + (f" of {shots[kind]} shots" if shots.get(kind, n) < n else "")
+        for kind, n in size.items()
+    ]
+    lines = [
+        (name, *(at.get((name, kind), "-") for kind in size)) for name in dict.fromkeys(n for n, _ in at)
+    ]
+    return markdown(("PSNR, dB", *heads), lines)
 
 
 def ops(result: dict[str, Any]) -> str:
@@ -172,6 +191,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "end_to_end": whole,
     "raster": raster,
     "ops": ops,
+    "drift_toys": drift_toys,  # before the shorter name
     "drift": drift,
     "splat_speed": splat_speed,
     "splat_windows": splat_windows,

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     fillers = beside(filler, BESIDE, options.device)
     found = {kind: window_psnr(fillers, scenes, device=where) for kind, scenes in kinds.items()}
-    print(save("splat_windows", rows(found), differences=differences(found)))
+    print(save("splat_windows", rows(found), differences=differences(found), psnr=found))
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -62,9 +62,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def rows(found: Mapping[str, Table]) -> list[dict[str, Any]]:
-    """A row a kind of windows and method: the mean PSNR in dB, and that of every scene."""
+    """A row a kind of windows and method: the mean PSNR in dB over shots, and of how many windows."""
     return [
-        {"kind": kind, "method": name, "psnr": mean(values.values()), "psnr_of": dict(values)}
+        {"kind": kind, "method": name, "psnr": mean(by_shot(values).values()), "windows": len(values)}
         for kind, table in found.items()
         for name, values in table.items()
         if values
@@ -72,20 +72,26 @@ def rows(found: Mapping[str, Table]) -> list[dict[str, Any]]:
 
 
 def differences(found: Mapping[str, Table]) -> list[dict[str, Any]]:
-    """Paired differences of PSNR with half the width of their 95 % confidence. Windows of one shot are alike, so shots
-    are what is counted; a made scene is one of its own."""
+    """Paired differences of PSNR with half the width of their 95 % confidence, over shots."""
     out = []
     for kind, table in found.items():
         for a, b in PAIRS:
-            names = {name.split(" frame ")[0]: [] for name in table[a]}
-            for name in table[a]:
-                names[name.split(" frame ")[0]].append(table[a][name] - table[b][name])
-            if len(names) > 1:
-                sure = confidence.mean([[mean(values) for values in names.values()]])
+            apart = by_shot({name: table[a][name] - table[b][name] for name in table[a]})
+            if len(apart) > 1:
+                sure = confidence.mean([list(apart.values())])
                 out.append(
-                    {"kind": kind, "a": a, "b": b, "mean": sure.mean, "half": sure.half, "units": len(names)}
+                    {"kind": kind, "a": a, "b": b, "mean": sure.mean, "half": sure.half, "units": len(apart)}
                 )
     return out
+
+
+def by_shot(values: Mapping[str, float]) -> dict[str, float]:
+    """Means of the windows of each shot: these are alike, so shots are what is counted. A made scene is one of its
+    own."""
+    names: dict[str, list[float]] = {}
+    for name, value in values.items():
+        names.setdefault(name.split(" frame ")[0], []).append(value)
+    return {name: mean(those) for name, those in names.items()}
 
 
 if __name__ == "__main__":

@@ -106,11 +106,20 @@ def test_a_moving_picture_lands_in_the_middle():
         (A[..., :2], B[..., :2], 0.5, "channels"),
         ("a.png", "b.png", 0.5, "PIL"),
         (torch.zeros(20, 30), torch.zeros(20, 30), 0.5, "c h w"),
+        (A[:0], B[:0], 0.5, "with pixels"),
+        (torch.zeros(0, 3, 20, 30), torch.zeros(0, 3, 20, 30), 0.5, "with pixels"),
     ],
 )
 def test_pictures_that_do_not_fit(a, b, t, word):
     with pytest.raises(TweenError, match=word):
         tween.between(a, b, t, model="blend")
+
+
+@pytest.mark.parametrize("several", [np.array([0.25, 0.5]), torch.tensor([0.25, 0.5]), (0.25, "1/2")])
+def test_times_of_every_kind(several):
+    quarter, half = tween.between(A, B, several, model="blend")
+    assert (quarter == tween.between(A, B, np.float32(0.25), model="blend")).all()
+    assert (half == tween.between(A, B, torch.tensor(0.5), model="blend")).all()
 
 
 @given(st.fractions(0, 1, max_denominator=50), st.integers(1, 40), st.integers(1, 40))

@@ -159,12 +159,14 @@ def between(
     Args:
         a, b: arrays `h w c` or `h w`, tensors `c h w` or `b c h w`, or PIL images; 1, 3 or 4 channels; uint8 or
             uint16 over their range, floats in [0, 1].
-        t: one number in [0, 1], or several. 0 and 1 give `a` and `b` themselves.
+        t: one number in [0, 1], or several, in an array too. 0 and 1 give `a` and `b` themselves.
 
     Raises:
-        TweenError: if they differ in kind or size, or a time is outside [0, 1].
+        TweenError: if they differ in kind or size or have no pixels, or a time is outside [0, 1].
     """
-    times = [exact(x, "t") for x in (t if isinstance(t, Sequence) and not isinstance(t, str) else [t])]
+    t = t.tolist() if hasattr(t, "tolist") else t
+    several = isinstance(t, Sequence) and not isinstance(t, str)
+    times = [exact(x, "t") for x in (t if several else [t])]
     if any(not 0 <= x <= 1 for x in times):
         raise TweenError(f"t should lie in [0, 1], from a to b, but got {t}")
     if type(a) is not type(b):
@@ -172,12 +174,14 @@ def between(
     (first, give), (second, _) = to_tensor(a), to_tensor(b)
     if first.shape != second.shape:
         raise TweenError(f"between needs two pictures of one size, but got {describe(a)} and {describe(b)}")
+    if not first.numel():
+        raise TweenError(f"between needs pictures with pixels, but got {describe(a)}")
     device = pick_device(device)
     filler, _ = open_model(model, device=device, precision=precision, scale=scale)
     inner = sorted({x for x in times if 0 < x < 1})
     made = dict(zip(inner, _between(filler, first, second, inner, device), strict=True))
     found = [a if x == 0 else b if x == 1 else give(made[x]) for x in times]
-    return found if isinstance(t, Sequence) and not isinstance(t, str) else found[0]
+    return found if several else found[0]
 
 
 def _between(filler: Filler, a: Tensor, b: Tensor, times: list[Fraction], device: str) -> list[Tensor]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from torch import Tensor, nn
 
 State = TypeVar("State")
+POWER = 330  # of ten, which floats reach
 
 
 class TweenError(Exception):
@@ -130,14 +131,21 @@ def clone(state: State) -> State:
 
 
 def exact(value: Fraction | int | float | str, what: str = "number") -> Fraction:
-    """`value` as a Fraction. Text may be `60`, `59.94` or `60000/1001`; a float is read by its shortest decimal.
+    """`value` as a Fraction. Text may be `60`, `59.94` or `60000/1001`; a float is read by its shortest decimal, and
+    numbers of numpy and torch as the plain ones they hold.
 
     Raises:
-        TweenError: if `value` is not a finite number.
+        TweenError: if `value` is not a finite number, or its text has a power of ten beyond `POWER`.
     """
     try:
-        return Fraction(str(value).strip()) if isinstance(value, (float, str)) else Fraction(value)
-    except (ValueError, ZeroDivisionError, TypeError):
+        plain = value.item() if hasattr(value, "item") else value
+        if not isinstance(plain, (float, str)):
+            return Fraction(plain)
+        text = str(plain).strip().lower()
+        if abs(int(text.partition("e")[2] or 0)) > POWER:  # or 1e99999999 would be written out
+            raise ValueError
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError, TypeError, RuntimeError):
         raise TweenError(
             f"{what} should be a number such as 60, 59.94 or 60000/1001, but got {value!r}"
         ) from None

@@ -24,6 +24,7 @@ FOUND = {
                 "perceptual": {"mean": 0.1, "half": None},
                 "flicker": {"mean": 2.0, "half": None},
                 "frechet": 0.3,
+                "each": [gain + 0.25, gain - 0.25],
             }
             for name, psnr, gain in (("fast", 30.0, 0.0), ("impute", 30.125, 0.125))
         }
@@ -70,3 +71,6 @@ def test_the_card_holds_the_table():
     text = card_impute.measured(FOUND)
     assert "2 shots" in text
     assert "| 8 | impute | 30.12 | +0.125 ± 0.020 |" in text
+    assert (
+        "- Gaps of 8: more than `fast` in 1 of 2 shots, from -0.12 dB (b.mp4:3) to +0.38 (a.mp4:0)." in text
+    )

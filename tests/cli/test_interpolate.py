@@ -206,10 +206,12 @@ def test_a_full_disk(source, tmp_path):
 
 def hear_ctrl_c() -> None:
     """In a child of a process that ignores Ctrl-C, as one in the background does, the child ignores it too."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
-def test_ctrl_c(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_kill_and_a_closed_terminal(how, tmp_path):
     path = videos.write(tmp_path / "in.mp4", [Fraction(i, 30) for i in range(900)])
     command = [
         sys.executable,
@@ -230,7 +232,7 @@ def test_ctrl_c(tmp_path):
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".*partial*")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, how)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Traceback" not in err

@@ -1,7 +1,10 @@
 """`tween train keypatches`, `impute` and `latent-mae` at toy size, from a folder of data to what they leave behind."""
 
 import json
+import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,8 +13,12 @@ from tests.data.made import clip
 from tests.data.test_labelled import archive
 from tests.engine.test_distributed import torchrun
 from tween.cli.main import main
+from tween.data import episodes
 from tween.data.latents import Latents, write
 from tween.engine.checkpoint import read
+from tween.evaluate import representation
+from tween.nn.vae import SMALL, WanVAE
+from tween.recipes import impute_video
 from tween.recipes.impute import read_encoder, read_refiner
 
 TINY = ["--device", "cpu", "--no-amp", "--encoder-width", "8", "--width", "64", "--layers", "1"]
@@ -29,6 +36,12 @@ def train(tmp_path, monkeypatch):
         )
 
     return run
+
+
+@pytest.fixture
+def no_planes(monkeypatch):
+    """Where a test does not look at them: they take a second and more each."""
+    monkeypatch.setattr(representation, "planes", lambda *_, **__: {})
 
 
 def logged(folder):
@@ -76,6 +89,7 @@ def test_the_pivot_in_one_command(train, tmp_path, capsys):
     assert (tmp_path / "out/keypatches.md").read_text() in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_the_pivot_measures_how_many_steps_its_minutes_allow(train, tmp_path, monkeypatch):
     archive(tmp_path / "data", train=12, test=8)
     where = ["--data", tmp_path / "data", "--out", tmp_path / "out", "--batch-size", 4]
@@ -108,6 +122,7 @@ def test_pictures_of_a_folder_go_on_where_they_stopped(train, tmp_path):
     assert "retrieval/purity" in (tmp_path / "runs/whole/report.md").read_text()
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_flags_reach_the_run(train, tmp_path):
     lines = (
         "--dataset fake --image-size 16 --steps 1 --optimizer muon --objective both --paired-loss-weight 7",
@@ -129,6 +144,7 @@ def test_flags_reach_the_run(train, tmp_path):
     assert logged(tmp_path / "runs/impute")[-1]["refined/mse_known"] == 0
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_latents_by_either_encoder(train, tmp_path):
     flags = ["--dataset", "fake", "--image-size", "16", "--input-space", "latent", "--steps", "2"]
     assert train("impute", *flags, "--encoder-steps", 1, "--name", "resnet") == 0
@@ -141,18 +157,36 @@ def test_latents_by_either_encoder(train, tmp_path):
     assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.values == 16
 
 
+@pytest.mark.usefixtures("no_planes")
+def test_statistics_of_the_kernel_go_to_the_log_and_not_to_the_console(train, tmp_path, capsys):
+    flags = ["--dataset", "fake", "--image-size", "16", "--steps", "1", "--encoder-steps", "0"]
+    assert train("impute", *flags, "--drift-stats", 1, "--log-interval", 1) == 0
+    (line,) = logged(tmp_path / "runs/impute")
+    assert line["drift/stage1/mean/v2@0.2"] > 0
+    said = capsys.readouterr().out
+    assert "v2@" not in said
+    assert "drift " in said
+    assert "interp/mse_missing" in said
+
+
 def test_clips_of_latents_with_text(train, tmp_path):
     g = torch.Generator().manual_seed(0)
     clips, text = torch.randn(24, 9, 4, 8, 8, generator=g).half(), torch.randn(24, 6, generator=g)
-    write(tmp_path / "shards", Latents(clips=clips, text=text, prompts=("p",) * 24))
+    prompts = tuple(f"{'A dog' if i % 2 else 'The cat'} runs" for i in range(24))
+    write(tmp_path / "shards", Latents(clips=clips, text=text, prompts=prompts))
     flags = ["--dataset", "wansynth", "--data-path", tmp_path / "shards", "--steps", 2, "--encoder-steps", 2]
-    assert train("impute", *flags, "--codes", 3, "--gaps", 4, 8) == 0
+    assert train("impute", *flags, "--codes", 3, "--gaps", 4, 8, "--quantiser", "vq") == 0
+    page = (tmp_path / "runs/impute/representation.md").read_text()
+    assert "vq on what keyframes and text say" in page
+    assert re.search(r"keyframes\S* \| [\d.]+ \|", page)
+    assert (tmp_path / "runs/impute/tsne_family.png").is_file()
     head = read(tmp_path / "runs/impute/last.safetensors")[1]["config"]
     assert head["configs"]["refiner"]["trunk"]["classes"] == 3
     assert head["about"]["clips"] == 24
     assert read_encoder(tmp_path / "runs/impute-encoder/last.safetensors", "cpu").config.channels == 16
 
 
+@pytest.mark.usefixtures("no_planes")
 def test_clips_of_videos(train, tmp_path):
     clip(tmp_path / "v" / "a.avi", n=30)
     (tmp_path / "v" / "shots.csv").write_text(
@@ -174,6 +208,64 @@ def test_clips_of_videos(train, tmp_path):
     assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.channels == 3
 
 
+@pytest.mark.usefixtures("no_planes")
+def test_clips_in_latents_of_a_video_autoencoder(train, tmp_path, monkeypatch, capsys):
+    clip(tmp_path / "v" / "a.avi", n=30)
+    (tmp_path / "v" / "shots.csv").write_text(
+        "file,shot,start_frame,end_frame_excl,mean_flow_px\na.avi,0,0,30,2.0\n"
+    )
+    flags = ["--dataset", "clips", "--data-path", tmp_path / "v", "--input-space", "latent", "--frames", 17]
+    flags += ["--image-size", 32, "--codes", 2, "--steps", 1, "--encoder-steps", 1, "--gaps", 2]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert train("impute", *flags, "--vae", "wan") == 2
+    assert "tween models import wan-vae" in capsys.readouterr().err
+    torch.manual_seed(0)
+    vae = WanVAE(replace(SMALL, latent=4, width=4, decoder_width=4)).requires_grad_(False)
+    monkeypatch.setattr(impute_video, "load_codec", lambda name, device: vae)
+    assert train("impute", *flags) == 0
+    assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.channels == 4
+    frames = torch.randint(0, 256, (3, 9, 3, 32, 32)).byte()
+    assert impute_video.in_latents(frames, vae).shape == (3, 3, 4, 4, 4)
+
+
+@pytest.mark.usefixtures("no_planes")
+def test_clips_of_a_recorded_world(train, tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 24, 16, 24, 3), np.uint8)
+    whole = np.arange(24) == 12  # a new life
+    episodes.write(
+        tmp_path / "doom",
+        [
+            episodes.Episodes(
+                frames=frames,
+                keys=np.zeros((2, 24, 4), np.uint8),
+                mouse=np.zeros((2, 24, 2), np.float32),
+                pose=np.zeros((2, 24, 5), np.float32),
+                cuts=np.stack([whole, whole]),
+                about=({"size": (24, 16)},) * 2,
+            )
+        ],
+    )
+    made = impute_video.of_world(tmp_path / "doom", t=9, count=99)
+    assert made.shape == (4, 9, 3, 16, 24)  # one window before the cut and one after it, of each
+    assert len(impute_video.of_world(tmp_path / "doom", t=5, count=3)) == 3
+    flags = [
+        "--data-path",
+        tmp_path / "doom",
+        "--frames",
+        5,
+        "--codes",
+        2,
+        "--steps",
+        1,
+        "--encoder-steps",
+        1,
+    ]
+    assert train("impute", "--dataset", "doom", *flags, "--gaps", 2, 4) == 0
+    head = read(tmp_path / "runs/impute/last.safetensors")[1]["config"]
+    assert head["about"] == {"clips": 8, "classes": 2, "fill": "linear", "gaps": [2, 4]}
+
+
+@pytest.mark.usefixtures("no_planes")
 @pytest.mark.parametrize("toy", ["shapes", "maze"])
 def test_a_toy_takes_steps(train, tmp_path, toy):
     assert train("impute", "--dataset", toy, "--steps", 2, "--encoder-steps", 2, tiny=False) == 0
@@ -214,6 +306,7 @@ def test_mistakes_are_one_sentence(train, capsys, recipe, flags, said):
     assert error.count("\n") == 1
 
 
+@pytest.mark.long  # tests/docker has two processes train one as well, on latents
 def test_two_processes_train_one_refiner(tmp_path):
     flags = [
         "--dataset",

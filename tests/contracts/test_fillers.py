@@ -59,7 +59,7 @@ def network(request):
 
 
 @cache
-def clip(b=2, n=4, h=64, w=96):
+def clip(b=2, n=4, h=48, w=64):
     """`b n 3 h w`: a soft texture that moves by (3, 1) pixels a frame."""
     noise = torch.rand(b, 3, h // 8 + 4, w // 8 + 6, generator=torch.Generator().manual_seed(1))
     wide = F.interpolate(noise, scale_factor=8, mode="bicubic").clamp(0, 1)
@@ -83,6 +83,12 @@ def first(filler, frames, times=BETWEEN):
     return filler.fill(begin(filler, frames), frames[:, :2], T[:2], times)
 
 
+@cache
+def shown(filler):
+    """What it makes of the first two frames of the clip."""
+    return first(filler, clip())[0]
+
+
 def test_it_keeps_to_the_protocol(filler):
     assert isinstance(filler, Filler)
     assert (filler.past, filler.future) == (1, 1)
@@ -98,7 +104,7 @@ def test_shapes_and_range(filler):
     frames = clip()
     before = frames.clone()
     made, _ = first(filler, frames)
-    assert made.shape == (2, 3, 3, 64, 96)
+    assert made.shape == (2, 3, 3, 48, 64)
     assert made.dtype == frames.dtype
     assert 0 <= made.min() <= made.max() <= 1  # not a number is neither
     assert torch.equal(frames, before)
@@ -109,12 +115,12 @@ def test_known_frames_come_out_as_they_went_in(filler):
     found = gaps((Marked(frame=f) for f in frames), Fraction(60), end=lambda: Fraction(4, 30))
     out = list(fill(found, Tiled(filler)))
     assert [frame.time for frame in out] == [Fraction(k, 60) for k in range(8)]
-    assert all(shown is given for shown, given in zip(out[::2], frames, strict=True))
-    assert all(not frame.source and frame.rgb.shape == (3, 64, 96) for frame in out[1::2])
+    assert all(kept is given for kept, given in zip(out[::2], frames, strict=True))
+    assert all(not frame.source and frame.rgb.shape == (3, 48, 64) for frame in out[1::2])
 
 
 def test_the_same_seed_gives_the_same_frames(filler):
-    one, two = (filler.fill(begin(filler, clip(), 7), clip()[:, :2], T[:2], BETWEEN)[0] for _ in range(2))
+    one, two = (filler.fill(begin(filler, clip(), 7), clip()[:, :2], T[:2], BETWEEN[:1])[0] for _ in range(2))
     assert torch.equal(one, two)
 
 
@@ -129,20 +135,18 @@ def test_a_kept_state_gives_the_frames_of_a_fresh_one(filler):
 
 
 def test_many_times_at_once_are_each_by_itself(filler):
-    together, _ = first(filler, clip())
     alone = torch.cat([first(filler, clip(), [t])[0] for t in BETWEEN], 1)
-    same(filler, together, alone)
+    same(filler, shown(filler), alone)
 
 
 def test_each_clip_of_a_batch_is_filled_by_itself(filler):
-    together, _ = first(filler, clip())
-    same(filler, together[1:], first(filler, clip()[1:])[0])
+    same(filler, shown(filler)[1:], first(filler, clip()[1:])[0])
 
 
 def test_only_the_place_between_the_frames_counts(filler):
     later = [t + 1000 for t in T[:2]], [t + 1000 for t in BETWEEN]
     made, _ = filler.fill(begin(filler, clip()), clip()[:, :2], *later)
-    assert torch.equal(made, first(filler, clip())[0])
+    assert torch.equal(made, shown(filler))
 
 
 def test_a_cloned_state_goes_its_own_way(filler):
@@ -157,9 +161,7 @@ def test_a_cloned_state_goes_its_own_way(filler):
 
 @pytest.mark.parametrize("size", [(45, 71), (33, 97), (64, 95)])
 def test_odd_sizes(filler, size):
-    frames = (
-        clip()[..., : size[0], : size[1]] if size[1] < 97 else clip(h=64, w=104)[..., : size[0], : size[1]]
-    )
+    frames = clip(h=64, w=104)[..., : size[0], : size[1]]
     made, _ = first(Tiled(filler), frames)
     assert made.shape == (2, 3, 3, *size)
     assert 0 <= made.min() <= made.max() <= 1
@@ -175,10 +177,9 @@ def test_frames_that_are_equal_stay_as_they_are(name):
 def test_weights_read_back_give_the_same_frames(network):
     torch.manual_seed(9)
     twin = type(network)(type(network.net)(network.net.config).eval())
-    expected, _ = first(network, clip())
-    assert not torch.equal(first(twin, clip())[0], expected)
+    assert not torch.equal(first(twin, clip())[0], shown(network))
     twin.net.load_state_dict(network.net.state_dict())
-    torch.testing.assert_close(first(twin, clip())[0], expected, **CLOSE)
+    torch.testing.assert_close(first(twin, clip())[0], shown(network), **CLOSE)
 
 
 @pytest.mark.parametrize("t", [Fraction(1, 60), Fraction(1, 120)])

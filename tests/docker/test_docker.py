@@ -131,6 +131,7 @@ def test_both_recipes_run_one_after_the_other(place):
     )
     done = ran(place, "drifting_latent.sh", *few)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("finished at step 1") == 1  # told by one process
     head = read(place / "runs/drifting-latent/last.safetensors")[1]["config"]
     assert (head["world"], head["accumulate"]) == (2, 2)
     assert head["optim"]["muon"]

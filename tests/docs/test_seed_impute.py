@@ -1,25 +1,36 @@
 """The rows of Interpolated Diffusion in docs/seed-commands.md run as they stand, for a step; those of 8 GPUs by one
 process here, by two in tests/docker."""
 
+import json
 import re
 import shlex
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from tests.data import layouts, made
 from tests.data.test_labelled import archive
 from tests.docs.test_seed_commands import IMPUTE, TORCHRUN, ours, rows
 from tween.cli import train
 from tween.cli.main import main
 from tween.data.latents import Latents, write
+from tween.engine import checkpoint
+from tween.engine import train as train_run
 from tween.engine.checkpoint import read
+from tween.evaluate import representation
+from tween.models.impute.config import EncoderConfig
 from tween.nn.vae.sd import open_sd
+from tween.recipes.impute import classifier
 
 CELLS = [right for seed, _, right in rows() if seed == IMPUTE]
 LINES = [line for cell in CELLS for line in ours(cell)]
 SINGLE = [
-    line for cell in CELLS for line in ours(cell) if not TORCHRUN.search(cell) and "train impute" in line
+    line
+    for cell in CELLS
+    for line in ours(cell)
+    if not TORCHRUN.search(cell) and "train impute" in line and "gaps" not in line
 ]
 MANY = [line for cell in CELLS for line in ours(cell) if TORCHRUN.search(cell)]
 TINY = "--device cpu --no-amp --encoder-width 8"
@@ -49,19 +60,27 @@ def words(place):
 
 
 def test_all_rows_are_run_by_a_test_below():
-    assert len(SINGLE) == 7
+    assert len(SINGLE) == 18
     assert len(MANY) == 2
     rest = [line for line in LINES if line not in (*SINGLE, *MANY)]
-    assert [line.split()[:2] for line in rest] == [["train", "keypatches"], ["fill", "board.json"]]
+    assert [" ".join(line.split()[:2]) for line in rest] == [
+        "train keypatches",
+        "fill board.json",
+        "train impute",
+        "eval impute",
+        "interpolate sparse.mp4",
+    ]
 
 
 @pytest.mark.parametrize("line", SINGLE)
 def test_a_refiner(line, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(representation, "planes", lambda *_, **__: {})  # slow, and drawn in tests/cli
     steps = "" if line.endswith("--steps 3") else "--steps 1"
     sizes = "" if "--n-classes-step" in line else FEW
     side = "" if "--image-size 64" in line or "CIFAR10" in line else "--image-size 32"
-    assert main(words(f"{line} {SMALL} {steps} {sizes} {side}")) == 0
+    small = SMALL.replace("--no-amp", "") if "--amp-bf16" in line else SMALL
+    assert main(words(f"{line} {small} {steps} {sizes} {side}")) == 0
     assert re.search(r"finished at step [13],", capsys.readouterr().out)
     logged = (tmp_path / "runs/impute/log.jsonl").read_text()
     assert "interp/mse_missing" in logged
@@ -95,3 +114,45 @@ def test_the_plans_flags_are_ours():
         plan = [word for word in shlex.split(left)[3:] if word != "..."]
         parse = train.parser().parse_args
         assert parse(train.dashed(["impute", *plan])) == parse(shlex.split(right)[1:])
+
+
+@pytest.fixture
+def sparse(place, tmp_path, monkeypatch):
+    """A folder of clips, a judge of pictures, and a video of few frames, under the words of the page."""
+    monkeypatch.chdir(tmp_path)
+    made.clip(tmp_path / "CLIPS/a.avi", n=30)
+    shots = [f"a.avi,{i},{i},{i + 13},2.0\n" for i in range(4)]
+    head = "file,shot,start_frame,end_frame_excl,mean_flow_px\n"
+    (tmp_path / "CLIPS/shots.csv").write_text("".join([head, *shots]))
+    config = EncoderConfig(width=8, blocks=(1, 1), groups=4, classes=2)
+    batch = torch.rand(4, 3, 16, 16), torch.arange(4) % 2
+    run = classifier(lambda i: batch, config, device="cpu", steps=1, batch_size=4, runs=tmp_path)
+    train_run(run)
+    checkpoint.lean(run.folder / "last.safetensors", tmp_path / "JUDGE")
+    layouts.video(tmp_path / "sparse.mp4", n=3)
+    return tmp_path
+
+
+def test_clips_are_learned_judged_and_filled(sparse, capsys):
+    """Train, evaluate and use, one after the other as they stand on the page."""
+    small = f"{FEW} --n-pos-per-class 2 --drift-n-unc 0 --gaps 2 4 --cuts 8 --image-size 16 --codes 2 --hold-out 2"
+    more = {
+        "train": f"{small} {TINY} --width 32 --layers 1 --encoder-steps 1 --steps 1 --interp-mode linear",
+        "eval": "--gaps 2 4 --size 64 64 --beside blend fast --hold-out 2 --device cpu",
+        "interpolate": "--device cpu",
+    }
+    lines = [line for line in LINES if re.search("gaps|eval impute|impute_best", line)]
+    assert [line.split()[0] for line in lines] == ["train", "eval", "interpolate"]
+    for line in lines:
+        assert main(shlex.split(f"{line} {more[line.split()[0]]}")) == 0, line
+    table = json.loads((sparse / "impute.json").read_text())["gaps"]
+    assert {*table["4"]} == {"blend", "fast", "impute"}
+    layouts.board(sparse / "board.json")
+    np.save("words.npy", np.ones(4, np.float32))
+    board = "fill board.json --model impute_best --device cpu"
+    assert main(shlex.split(f"{board} -o board_%03d.png --fps 4")) == 0
+    assert main(shlex.split(f"{board} -o told_%03d.png --text words.npy")) == 2
+    said = capsys.readouterr()
+    assert re.search(r"full.mp4: 12 frames .*\(3 of them the source's own\)", said.out)
+    assert re.search(r"board_%03d.png: \d+ frames", said.out)
+    assert "takes no text" in said.err

@@ -69,7 +69,8 @@ def test_the_table_compares_shot_by_shot_and_tells_each_gap():
         difference = rows["better"]["psnr"]["mean"] - rows["fast"]["psnr"]["mean"]
         assert rows["better"]["gain"]["mean"] == pytest.approx(difference)
         assert rows["better"]["gain"]["mean"] > 0
-        assert rows["better"]["shots"] == 2
+        assert rows["better"]["shots"] == len(rows["better"]["each"]) == 2
+        assert sum(rows["better"]["each"]) / 2 == pytest.approx(difference)
     assert len(markdown(table).splitlines()) == 6
     with pytest.raises(TweenError, match="and fast"):
         gaps_table({"better": FillFiller(linear)}, [noisy(1)], (2,), encoder())

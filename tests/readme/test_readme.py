@@ -37,13 +37,28 @@ QUICK = {"bench": ["--sizes", "64x64", "--runs", "1"], "splat": ["--seconds", "0
 
 
 def begin(source: Path, target: Path, seconds: float) -> None:
-    """The beginning of a video, its packets as they are: the commands need no more."""
+    """The beginning of a video at half its size, the sound as it is: the commands need no more."""
     with av.open(str(source)) as whole, av.open(str(target), "w") as part:
-        streams = {stream.index: part.add_stream_from_template(stream) for stream in whole.streams}
-        for packet in whole.demux():
-            if packet.dts is not None and packet.dts * packet.time_base < seconds:
-                packet.stream = streams[packet.stream.index]
+        picture, sound = whole.streams.video[0], whole.streams.audio[0]
+        small = part.add_stream("libx264", rate=picture.average_rate, pix_fmt="yuv420p")
+        small.width, small.height = picture.width // 2, picture.height // 2
+        copy = part.add_stream_from_template(sound)
+        for packet in whole.demux(picture, sound):
+            if packet.dts is None or packet.dts * packet.time_base >= seconds:
+                continue
+            for frame in packet.decode() if packet.stream is picture else ():
+                part.mux(small.encode(frame.reformat(small.width, small.height)))
+            if packet.stream is sound:
+                packet.stream = copy
                 part.mux(packet)
+        part.mux(small.encode())
+
+
+def halved(source: Path, target: Path) -> None:
+    """A picture at half its size, without loss."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(source) as image:
+        image.convert("RGB").reduce(2).save(target, lossless=True)
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +68,14 @@ def folder(shared, tmp_path_factory):
     begin(shared / "videos" / "short_36frames_320x240_audio.mp4", folder / "phone.mp4", seconds=0.7)
     shutil.copy(shared / "videos" / "gif_newtonscradle.gif", folder / "loop.gif")
     scene, other = [path for path in sorted((shared / "val" / "davis30").iterdir()) if path.is_dir()][:2]
-    for each in (scene, other):
-        shutil.copytree(each, folder / "triplets" / each.name)
+    for picture in (*scene.iterdir(), *other.iterdir()):
+        halved(picture, folder / "triplets" / picture.parent.name / picture.name)
     layouts.ucf101(folder / "UCF101")
     layouts.snu_film(folder / "SNU-FILM")
-    (folder / "stills").mkdir()
     for number in (1, 2, 3):
-        still = Image.open(scene / f"im{number}.webp").convert("RGB")
-        still.save(folder / "stills" / f"{number:03}.png")
-    Image.open(folder / "stills" / "001.png").save(folder / "a.png")
-    Image.open(folder / "stills" / "003.png").save(folder / "b.png")
+        halved(scene / f"im{number}.webp", folder / "stills" / f"{number:03}.png")
+    shutil.copy(folder / "stills" / "001.png", folder / "a.png")
+    shutil.copy(folder / "stills" / "003.png", folder / "b.png")
     return folder
 
 

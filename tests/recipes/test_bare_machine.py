@@ -13,7 +13,8 @@ sys.modules.update(dict.fromkeys(absent))  # whoever imports one of them is told
 from dataclasses import replace
 from pathlib import Path
 
-import tween.cli.ablate, tween.recipes.thesis, tween.recipes.world
+import tween.cli.ablate, tween.cli.train, tween.cli.train_splat, tween.evaluate.splat
+import tween.recipes.splat, tween.recipes.thesis, tween.recipes.world
 from tween.engine import train
 from tween.recipes.interp import fast
 

@@ -104,7 +104,7 @@ def test_it_searches_goes_on_and_is_written_out(tmp_path):
 
 def test_a_bad_trial_is_pruned_after_the_tenth_epoch(tmp_path):
     study = run(
-        tmp_path, 7, epochs=14, score=lambda lr, number, epoch: 20.0 if number == 5 else 30.0 + number
+        tmp_path, 7, epochs=11, score=lambda lr, number, epoch: 20.0 if number == 5 else 30.0 + number
     )
     states = [t.state for t in study.get_trials()]
     assert states == [STATES.COMPLETE] * 5 + [STATES.PRUNED, STATES.COMPLETE]

@@ -32,7 +32,7 @@ def triples(index: int, n: int = 2, size: tuple[int, int] = (64, 64), known: flo
     )
 
 
-def feed(samples: int = 8) -> Feed:
+def feed(samples: int = 4) -> Feed:
     """Batches in the crops and the mix of the schedule; `between` tells which set they are of."""
 
     def draw(schedule: Schedule, batch_size, seed, device):
@@ -48,6 +48,6 @@ def feed(samples: int = 8) -> Feed:
 
 def toy(runs, **changes):
     """A run of phase 1 with a small network on the CPU."""
-    fields = {"phase": 1, "batch": feed(), "config": SMALL, "device": "cpu", "batch_size": 2, "runs": runs}
+    fields = {"phase": 1, "batch": feed(), "config": SMALL, "device": "cpu", "batch_size": 1, "runs": runs}
     fields["plan"] = replace(PLANS.get(changes.get("phase", 1), PLANS[1]), crop=64)
     return thesis(**(fields | changes))

@@ -27,7 +27,8 @@ class Options:
     source: Annotated[Positional[Path], arg(metavar="IN")]
     """The video: a file, a GIF, a folder of images or a pattern such as frames/%05d.png."""
     output: Annotated[Path | None, arg(aliases=["-o"], metavar="OUT")] = None
-    """Where the new one goes; its suffix names the container. Not needed with --dry-run."""
+    """Where the new one goes; its suffix names the container. frames/%05d.png, or a folder (a name without suffix),
+    for images. Not needed with --dry-run."""
     fps: Annotated[str | None, arg(metavar="RATE")] = None
     """Frames a second: 60, 59.94 or 60000/1001. Without --fps, --factor or --slowmo: twice the source's."""
     factor: Annotated[str | None, arg(metavar="X")] = None
@@ -49,7 +50,7 @@ class Options:
     ss: Annotated[str | None, arg(metavar="TIME")] = None
     """Begin here: seconds after the first frame, or [h:]m:s."""
     to: Annotated[str | None, arg(metavar="TIME")] = None
-    """Stop here."""
+    """Stop here; counted as --ss is, from the first frame of the source."""
     scene: Literal["hold", "blend", "off"] = "hold"
     """At a cut hold the last frame, blend both, or look for no cuts."""
     retime_duplicates: bool = False

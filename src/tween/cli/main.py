@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 import sys
+import threading
 import traceback
 from importlib import import_module
 
@@ -26,6 +28,7 @@ COMMANDS = {
     "search": "search hyperparameters of a phase with Optuna",
     "doctor": "what this machine can do, and how to mend what it cannot",
 }
+WRITERS = ("interpolate", "fill", "generate", "splat")  # of files that are unfinished for long
 HELP = "usage: tween COMMAND [options]    (tween COMMAND --help tells more)\n\n" + "\n".join(
     f"  {name:12} {what}" for name, what in COMMANDS.items()
 )
@@ -55,6 +58,8 @@ def _run(command: str, argv: list[str]) -> int:
     if "WORLD_SIZE" in os.environ:  # DDP warns of its search for unused parameters, which is meant
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     _keep_pages()
+    if command in WRITERS:
+        _stop_as_ctrl_c()
     from tween.core import TweenError
 
     try:
@@ -72,6 +77,16 @@ def _run(command: str, argv: list[str]) -> int:
         where = f"{os.path.basename(at.filename)}:{at.lineno}"
         print(f"tween: a bug: {type(error).__name__} at {where}: {error}; please report it", file=sys.stderr)
         return 1
+
+
+def _stop_as_ctrl_c() -> None:
+    """Take a closed terminal, `kill` and `docker stop` for Ctrl-C, so that unfinished files are removed then, too."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
 
 
 def _keep_pages() -> None:

@@ -84,7 +84,6 @@ def add_impute(p: argparse.ArgumentParser) -> None:
     p.add_argument("--encoder-steps", type=int, help="0: random features; 4000, but 0 for fake")
     p.add_argument("--encoder-minutes", type=float, help="of gaps: instead of steps")
     p.add_argument("--packed", type=Path, help="of gaps: where decoded clips are kept")
-    p.add_argument("--cuts", type=int, default=4000, help="of gaps: stretches of clips to learn from")
     p.add_argument(
         "--hold-out", type=int, default=8, help="of gaps: every so many'th shot is not learned from"
     )
@@ -122,6 +121,9 @@ def add_impute(p: argparse.ArgumentParser) -> None:
         "--style", type=int, default=0, help="values of noise that tell equally good answers apart"
     )
     p.add_argument("--shares", type=float, nargs="+", default=(0.125, 0.25, 0.5), help="of patches given")
+    p.add_argument(
+        "--quantiser", choices=("k-means", "vq"), default="k-means", help="of clips: what makes their classes"
+    )
     p.add_argument("--gaps", type=int, nargs="+", help="of clips: frames from keyframe to keyframe; 4 8 16")
     p.add_argument("--patch-size", type=int, help="4; of clips 8, of latents 2")
     p.add_argument("--width", type=int, default=384, help="of the refiner")
@@ -191,17 +193,27 @@ def dealing(args: dict[str, Any]) -> Any:
 
 
 def _data(p: argparse.ArgumentParser) -> None:
-    kinds = ("cifar10", "folder", "fake", "shapes", "maze", "clips", "gaps", "wansynth")
+    kinds = ("cifar10", "folder", "fake", "shapes", "maze", "clips", "doom", "gaps", "wansynth")
     p.add_argument(
-        "--dataset", choices=kinds, default="cifar10", help="the last five are clips; gaps: as released"
+        "--dataset",
+        choices=kinds,
+        default="cifar10",
+        help="the last six are clips; doom: episodes of `tween data record doom`; gaps: as released",
     )
     p.add_argument(
-        "--data-path", type=Path, help="of cifar10, a folder of classes, shots.csv or latents' shards"
+        "--data-path",
+        type=Path,
+        help="of cifar10, a folder of classes, shots.csv, shards of episodes or of latents",
     )
     p.add_argument("--image-size", type=int, help="side in pixels; 64, of cifar10 32")
     p.add_argument("--frames", type=int, default=17, help="of a clip")
+    p.add_argument("--cuts", type=int, default=4000, help="of gaps and doom: clips to learn from")
     p.add_argument("--input-space", choices=("pixels", "latent"), default="pixels")
-    p.add_argument("--vae", type=Path, help="folder of diffusers' AutoencoderKL; without, a tiny random one")
+    p.add_argument(
+        "--vae",
+        type=Path,
+        help="folder of diffusers' AutoencoderKL; without, a tiny random one; of clips vae-small, or wan if imported",
+    )
     p.add_argument("--encoder-width", type=int, default=64)
     p.add_argument(
         "--codes",

@@ -31,12 +31,21 @@ def add_doom(p: argparse.ArgumentParser) -> None:
         "--learn", type=int, default=17, help="frames of a clip that the autoencoder learns at a time"
     )
     p.add_argument("--channels", type=int, default=24, help="of a latent: more keep finer detail")
+    p.add_argument(
+        "--whiten",
+        type=float,
+        default=1.0,
+        help="1: all components of a latent as large; 0: as in the picture",
+    )
     p.add_argument("--latents", type=int, default=21, help="of a clip that the network learns")
     _rule(p)
     p.add_argument("--teach", choices=("teacher", "diffusion"), default="teacher", help="kind of forcing")
     p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
     p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
     p.add_argument("--steps", type=int, default=4, help="of sampling, before distillation")
+    p.add_argument(
+        "--remember", type=float, default=0.1, help="noise on what is remembered of a block, in use"
+    )
     p.add_argument("--rollouts", type=int, default=200, help="of a second, judged in the end")
     p.add_argument("--walks", type=int, default=64, help="of a minute, judged in the end")
     p.add_argument("--device", default="auto")
@@ -77,13 +86,13 @@ def doom(args: dict[str, Any]) -> int:
             minutes=tuple(args["minutes"]),
             batches=tuple(args["batches"]),
             rates=tuple(args["rates"]),
-            vae=replace(SMALL, latent=args["channels"]),
+            vae=replace(SMALL, latent=args["channels"], whiten=args["whiten"]),
             net=replace(
                 DOOM, channels=args["channels"], rule=Rule(block=args["block"], window=args["window"])
             ),
             forcing=Forcing(teach=args["teach"], shift=args["shift"], stain=args["stain"]),
-            many=even(args["steps"], shift=args["shift"]),
-            few=Sampling(shift=args["shift"]),
+            many=even(args["steps"], shift=args["shift"], remember=args["remember"]),
+            few=Sampling(shift=args["shift"], remember=args["remember"]),
         ),
     )
     return 0

@@ -104,10 +104,11 @@ class Log:
         self.board = board(run.folder) if run.tensorboard else None
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """One line for `step`, here and on the console."""
+        """One line for `step`, here and on the console, which leaves out statistics such as `drift/stage1/v2`."""
         with self.path.open("a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        print(f"{self.name} {step:>7}  " + "  ".join(f"{k} {v:.4g}" for k, v in values.items()), flush=True)
+        shown = "  ".join(f"{k} {v:.4g}" for k, v in values.items() if k.count("/") < 2)
+        print(f"{self.name} {step:>7}  {shown}", flush=True)
         for key, value in values.items() if self.board else ():
             self.board.add_scalar(f"loss/{key}" if key.startswith("loss_") else key, value, step)
 

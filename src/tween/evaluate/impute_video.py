@@ -32,7 +32,8 @@ def gaps_table(
     device: torch.device | str = "cpu",
     seen: Callable[[int, dict[str, Any]], None] = lambda gap, found: None,
 ) -> dict[str, Any]:
-    """gap -> filler -> measure -> mean and half of its 95 % interval over shots; the Frechet distance is of all.
+    """gap -> filler -> measure -> mean and half of its 95 % interval over shots; the Frechet distance is of all, and
+    `each` has the gain of every shot.
 
     - `psnr` in dB, of missing frames; `gain` that over `against`, shot by shot.
     - `perceptual`: see `apart`.
@@ -120,7 +121,9 @@ def summary(
     """Of one filler at one gap."""
     more = [row | {"gain": row["psnr"] - other["psnr"]} for row, other in zip(rows, against, strict=True)]
     found = {name: _plain(mean([[row[name] for row in more]])) for name in MEASURES}
-    return found | {"frechet": frechet(torch.cat(list(looks)), torch.cat(list(truth))), "shots": len(rows)}
+    each = [row["gain"] for row in more]
+    far = frechet(torch.cat(list(looks)), torch.cat(list(truth)))
+    return found | {"frechet": far, "shots": len(rows), "each": each}
 
 
 def _plain(interval: Interval) -> dict[str, float | None]:

@@ -282,12 +282,24 @@ def moving(args: Flags) -> tuple[Clips, Video]:
         codes=tuple(args["codes"] or Video().codes),
         encoder=EncoderConfig(width=args["encoder_width"], blocks=(2, 2, 2)),
     )
-    if kind == "clips":
-        samples, _ = squares(Path(path), t=args["frames"], side=args["image_size"] or 64)
-        return Clips(samples=samples.to(where)), video
+    if kind in ("clips", "doom"):
+        samples = filmed(args).to(where)
+        if args["input_space"] == "pixels":
+            return Clips(samples=samples), video
+        vae = impute_video.codec(str(args["vae"] or "vae-small"), where)
+        return Clips(samples=impute_video.in_latents(samples, vae)), replace(video, patch=2)
     found = latents.read(Path(path))
     text = None if found.text is None else found.text.to(where)
-    return Clips(samples=found.clips.to(where), text=text), replace(video, patch=2)
+    prompts = found.prompts if any(found.prompts) else ()
+    return Clips(samples=found.clips.to(where), text=text, prompts=prompts), replace(video, patch=2)
+
+
+def filmed(args: Flags) -> Tensor:
+    """Clips of videos or of a recorded world."""
+    path, t = Path(args["data_path"]), args["frames"]
+    if args["dataset"] == "doom":
+        return impute_video.of_world(path, t=t, count=args["cuts"], seed=args["seed"])
+    return squares(path, t=t, side=args["image_size"] or 64)[0]
 
 
 def _moving(args: Flags, dealing: Dealing) -> Run:
@@ -302,6 +314,7 @@ def _moving(args: Flags, dealing: Dealing) -> Run:
         fill=args["interp_mode"] or video.fill,
         patch=args["patch_size"] or video.patch,
         replace=args["replace_keyframes"],
+        quantiser=args["quantiser"],
     )
     fields = common(args, video.dealing.classes * video.dealing.generated)
     steps = (
@@ -333,6 +346,7 @@ def _gaps(args: Flags, dealing: Dealing) -> Run:
         video,
         gaps=tuple(args["gaps"] or video.gaps),
         codes=tuple(args["codes"] or video.codes),
+        quantiser=args["quantiser"],
         dealing=video.dealing if dealing == Dealing() else dealing,
         objective=replace(
             wanted(dict(args) | {"objective": args["objective"] or "both"}),

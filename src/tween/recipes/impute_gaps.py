@@ -29,8 +29,9 @@ CHUNK = 16
 SAME = 45.0
 """dB from which on nobody tells a frame from the true one: still scenes shall not outvote the others."""
 BOTH = 0.6  # share of the batches that have both outer keyframes; at the ends of a clip there are none
-PAIRED = 4.0
-"""So that the error leads and drifting follows: what is given back must not be worse than the fill."""
+PAIRED = 20.0
+"""So that the error leads and drifting follows: what is given back must not be worse than the fill. Each drifting pull
+has size 1 however near it is to its goal, so it moves on when the error's gradient has become small."""
 EVEN = 1e-4
 """40 dB: below that an error is not worth a model's attention."""
 

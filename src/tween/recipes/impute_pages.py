@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def page(
     *,
     pictures: Tensor | None = None,
     conditions: Mapping[str, Tensor] | None = None,
+    families: Sequence[str] = (),
 ) -> Path | None:
     """Measure, draw and write; None where there are too few samples to say anything.
 
@@ -41,6 +42,7 @@ def page(
         about: see `representation.ABOUT`.
         pictures: `n 3 h w` or `n t 3 h w` in [0, 1] or uint8.
         conditions: name -> embeddings `n e` in which neighbours should agree.
+        families: of the prompts, one a sample, by which a second plane is coloured.
     """
     if len(labels) < LEAST:
         return None
@@ -50,7 +52,7 @@ def page(
     found = representation.study(vectors, labels, classes, conditions=near)
     drawn = {}
     try:
-        drawn = representation.planes(vectors, labels)
+        drawn = representation.planes(vectors, labels, families=families)
     except TweenError as error:  # no scikit-learn on this machine: the numbers are there without
         about = {**about, "planes": f"none: {error}"}
     if pictures is not None:
@@ -58,6 +60,12 @@ def page(
         shown = shown.float() / 255 if shown.dtype == torch.uint8 else shown
         drawn["exemplars"] = representation.exemplars(shown, vectors[at], labels[at])
     return representation.write(folder, {str(about["encoder"]): found}, about, drawn)
+
+
+def family(prompt: str) -> str:
+    """Prompts that begin alike belong together: the first word that is no article."""
+    words = [word.strip(".,:;!?\"'").lower() for word in prompt.split()]
+    return next((word for word in words if word not in {"", "a", "an", "the"}), "none")
 
 
 @torch.no_grad()

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tween.core import TweenError
-from tween.data import toys
+from tween.data import episodes, toys
 from tween.engine import distributed
 from tween.engine.run import Run
 from tween.models.impute.codebook import assigned, fitted
@@ -26,10 +27,13 @@ from tween.models.impute.fills_sinkhorn import sinkhorn
 from tween.models.impute.mae import windows
 from tween.models.impute.masks import frame_order, nested
 from tween.models.impute.task import Objective
+from tween.nn.vae import WanVAE
+from tween.nn.vae.convert import wan_vae
 from tween.recipes import impute, impute_pages
 from tween.recipes.impute_feeds import Dealing, Keys, as_float, keyframes
 from tween.zoo import load
 from tween.zoo.load import place
+from tween.zoo.worlds import load_codec
 
 FILLS: dict[str, Callable[[], Fill]] = {
     "nearest": lambda: nearest,
@@ -51,11 +55,13 @@ class Clips:
         samples: `n t c h w`, uint8 pictures or float latents.
         text: `n e`, embeddings, or None.
         labels: `n`, classes where they are known; else a codebook makes them.
+        prompts: `n`, what was said; empty where nothing was.
     """
 
     samples: Tensor
     text: Tensor | None = None
     labels: Tensor | None = None
+    prompts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 5 or self.samples.shape[1] < 3:
@@ -73,6 +79,7 @@ class Video:
         fill: see `FILLS`.
         window: frames that the encoder sees at a time; 0: no encoder, plain samples drift.
         codes: sizes of the codebook, the first that is filled well enough.
+        quantiser: what fits it, see `codebook.QUANTISERS`.
         patch: side of a token.
         replace: see `Keys`.
     """
@@ -82,6 +89,7 @@ class Video:
     window: int = 4
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(blocks=(1, 1, 1)))
     codes: tuple[int, ...] = (1024, 512)
+    quantiser: str = "k-means"
     patch: int = 8
     replace: float = 0.0
     trunk: Trunk = field(default_factory=Trunk)
@@ -128,6 +136,31 @@ def coarse(name: str, device: str = "auto") -> Fill:
     return FILLS[name]() if name in FILLS else by_filler(load(name, device=device))
 
 
+def of_world(folder: Path, *, t: int, count: int, seed: int = 0) -> Tensor:
+    """So many windows `n t 3 h w` uint8 of the episodes in a folder's shards, or all there are; at a stride of 4."""
+    found = episodes.read(folder)
+    places = episodes.windows(found, t, stride=4)
+    chosen = np.random.default_rng(seed).permutation(len(places))[:count]
+    return episodes.take(found, places[np.sort(chosen)], t).frames.movedim(-1, 2)
+
+
+def codec(name: str, device: torch.device) -> WanVAE:
+    """The autoencoder of clips called so: a released one, or `wan`, Wan 2.1's, whose weights were imported.
+
+    Raises:
+        TweenError: if it is not there.
+    """
+    return (wan_vae() if name == "wan" else load_codec(name, str(device))).to(device)
+
+
+@torch.no_grad()
+def in_latents(samples: Tensor, vae: WanVAE) -> Tensor:
+    """Latents `n m c h/8 w/8` fp16 of clips `n t 3 h w` uint8, t = 4 m - 3."""
+    dtype = next(vae.parameters()).dtype
+    parts = samples.split(CHUNK // 8)
+    return torch.cat([vae.encode((part.float() / 255).to(dtype))[0].half() for part in parts])
+
+
 def seen(samples: Tensor, window: int) -> Tensor:
     """What the encoder of a recipe sees of clips."""
     return windows(samples, window) if window else samples
@@ -158,7 +191,7 @@ def classes(clips: Clips, video: Video, encoder: Encoder | None, seed: int = 0) 
     if encoder is None:
         return torch.zeros(len(clips.samples), dtype=torch.long, device=clips.samples.device), 1
     embedded = embeddings(clips, video, encoder)
-    codes = fitted(embedded, sizes=video.codes, seed=seed)
+    codes = fitted(embedded, sizes=video.codes, seed=seed, quantiser=video.quantiser)
     return assigned(embedded, codes), len(codes)
 
 
@@ -187,17 +220,20 @@ def described(
         seen(first, video.window),
         video.objective.taps,
         video.dealing,
-        quantiser=f"k-means on what keyframes{' and text' if clips.text is not None else ''} say",
+        quantiser=f"{video.quantiser} on what keyframes{' and text' if clips.text is not None else ''} say",
         classes=count,
     )
+    said = embeddings(clips, video, encoder)
+    text = {} if clips.text is None else {"text": clips.text, "keyframes": said[:, : -clips.text.shape[1]]}
     impute_pages.page(
         folder,
-        embeddings(clips, video, encoder),
+        said,
         labels,
         count,
         about,
         pictures=few if clips.samples.shape[2] == 3 else None,
-        conditions=None if clips.text is None else {"text": clips.text},
+        conditions=text,
+        families=[impute_pages.family(prompt) for prompt in clips.prompts],
     )
 
 

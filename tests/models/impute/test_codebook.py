@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
 from tween.core import TweenError
-from tween.models.impute.codebook import assigned, fitted, followed, kmeans, unit, vq
+from tween.models.impute.codebook import assigned, fitted, followed, kmeans, moving, unit, vq
 
 
 def blobs(k=6, each=40, d=5, seed=0):
@@ -59,6 +59,24 @@ def test_a_moving_codebook_follows_its_samples():
         book = followed(book, h[torch.randint(len(h), (64,), generator=g)], decay=0.9)
     best = kmeans(h, 6, generator=torch.Generator().manual_seed(1))
     assert inertia(h, book.codes) < 1.1 * inertia(h, best)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_codes_that_followed_batches_are_about_as_good(seed):
+    """As k-means from the same beginning."""
+    h, _ = blobs()
+    made, best = (make(h, 6, generator=torch.Generator().manual_seed(seed)) for make in (moving, kmeans))
+    assert made.shape == best.shape
+    assert inertia(h, made) < 1.05 * inertia(h, best)
+    first = kmeans(h, 6, steps=0, generator=torch.Generator().manual_seed(seed))
+    assert inertia(h, made) < 0.9 * inertia(h, first)
+
+
+def test_a_codebook_is_fitted_by_either():
+    h, _ = blobs()
+    assert len(fitted(h, sizes=(6,), quantiser="vq")) == 6
+    with pytest.raises(TweenError, match="take fewer codes"):
+        moving(h[:3], 4)
 
 
 def test_one_step_is_its_formula():

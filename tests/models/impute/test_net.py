@@ -1,20 +1,22 @@
 """Refiners: what is told matters, what is given stays where it is clamped, a fresh one changes nothing."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models.impute.toy import TRUNK, alive, asked, patch_net, video_net
 from tween.core import TweenError
 from tween.models.impute.config import WAN_1_3B, Trunk, VideoConfig
-from tween.models.impute.fills import linear
-from tween.models.impute.net import VideoRefiner, faded, hidden, stir
+from tween.models.impute.net import VideoRefiner, hidden, stir
 from tween.models.impute.trunk import rotated, rotation
 
 TOKENS = torch.rand(5, 16, 12, generator=torch.Generator().manual_seed(3))
 ASKED = asked(5, 16)
+MIX = VideoConfig(channels=3, patch=2, mix=8, trunk=Trunk(**TRUNK | {"clamp": True}))
 
 
 def test_a_fresh_residual_refiner_returns_its_input():
@@ -104,15 +106,33 @@ def test_places_turn_by_their_distance_alone():
     assert rotated(q, rotation(places, 24)).norm(dim=-1) == pytest.approx(q.norm(dim=-1), rel=1e-5)
 
 
-def test_running_blocks_again_gives_the_same_gradient():
-    found = []
+class Calls(TorchDispatchMode):
+    """Counts what is computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names[func.overloadpacket._qualified_op_name.removeprefix("aten::")] += 1
+        return func(*args, **kwargs or {})
+
+
+def test_running_blocks_again_gives_the_same_gradient_and_spares_attention():
+    found, calls = [], []
     for recompute in (False, True):
         net = patch_net()
         net.net.recompute = recompute
-        net(TOKENS, *ASKED).square().sum().backward()
+        with Calls() as seen:
+            net(TOKENS, *ASKED).square().sum().backward()
         found.append([p.grad for p in net.parameters() if p.grad is not None])
+        calls.append(seen.names)
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b)
+    once, again = calls
+    attention = "_scaled_dot_product_flash_attention_for_cpu"
+    assert once[attention] == again[attention] == TRUNK["layers"]
+    assert again["silu"] == once["silu"] + TRUNK["layers"]
 
 
 def test_text_is_heard_or_refused_in_a_sentence():
@@ -176,30 +196,17 @@ def test_where_keyframes_agree_nothing_is_changed():
     assert torch.equal(stir(hidden_change, known, 0.03), share)
 
 
-def test_a_second_opinion_is_the_keyframes_faded():
-    clip = torch.rand(2, 5, 3, 4, 4)
-    known = torch.tensor([[True, False, False, False, True], [False, True, False, False, False]])
-    at = torch.tensor([0.0, 1.0, 2.0, 3.0, 8.0])
-    made = faded(clip, known, at)
-    torch.testing.assert_close(made, linear(clip, known, at))
-    assert torch.equal(faded(clip, ~known & known, at), clip)
-
-
-def test_a_share_of_the_second_opinion_is_taken_pixel_by_pixel():
-    net = VideoRefiner(VideoConfig(channels=3, patch=2, fade=True, trunk=Trunk(**TRUNK | {"clamp": True})))
+def test_a_fresh_mix_is_its_fill_and_one_that_learned_leaves_what_is_given():
+    net = VideoRefiner(MIX)
     clip, known = torch.rand(1, 4, 3, 4, 4), torch.tensor([[True, False, False, True]])
-    assert torch.equal(net(clip, known), clip)  # a fresh one takes nothing of it
-    with torch.no_grad():
-        net.ends.leave.bias[-4:] = torch.tensor([0.0, 1.0, 0.5, 0.0])  # of the four pixels of every patch
-    made, fade = net(clip, known), linear(clip, known)
-    for (y, x), share in (((0, 0), 0.0), ((0, 1), 1.0), ((1, 0), 0.5), ((1, 1), 0.0)):
-        at = (..., slice(y, None, 2), slice(x, None, 2))
-        torch.testing.assert_close(made[at], clip[at].lerp(fade[at], share))
-    half = VideoRefiner(replace(net.config, reach=0.5))
-    half.load_state_dict(net.state_dict())
-    torch.testing.assert_close(half(clip, known), (clip + made) / 2)
+    assert torch.equal(net(clip, known), clip)
+    made = alive(net)(clip, known)
+    assert torch.equal(made[known], clip[known])
+    assert (made - clip)[~known].abs().max() > 1e-2
+    with pytest.raises(TweenError, match="begins with the coarse fill"):
+        replace(MIX, trunk=replace(MIX.trunk, residual=False))
 
 
 def test_without_any_keyframe_everything_may_change():
-    net = alive(VideoRefiner(VideoConfig(channels=3, patch=2, calm=0.03, fade=True, trunk=Trunk(**TRUNK))))
+    net = alive(VideoRefiner(replace(MIX, calm=0.03)))
     assert net(torch.rand(1, 3, 3, 4, 4), torch.zeros(1, 3, dtype=torch.bool)).isfinite().all()

@@ -77,7 +77,8 @@ def test_motion_of_a_copy_at_the_size_of_the_frame():
     """Half as wide and a third as high: paths grow two and three times, in places and in length."""
     place = torch.tensor([[0.0, 0.0], [3.0, -1.0], [7.0, -4.0]])
     small, t = pairs(3, place), torch.arange(3.0)[None]
-    features = Features(torch.zeros(1, 3, 1, 4, 6), torch.zeros(1, 3, 1, 2, 3), torch.zeros(1, 3, 5, 1, 1))
+    sizes = (3, 1, 4, 6), (3, 1, 2, 3), (3, 5, 1, 1), (4, 5, 1, 1)
+    features = Features(*(torch.zeros(1, *size) for size in sizes))
     quarter = torch.rand(1, 3, 1, 12, 12)
     found, hidden, path = enlarged(features, small, paths(small, t), quarter)
     assert found.quarter is quarter

@@ -67,6 +67,21 @@ def test_it_stays_itself_whatever_the_residual_says():
     assert (between.moved.place - other.moved.place).abs().min() > 1
 
 
+def test_neighbours_are_matched_as_if_they_were_alone():
+    """By what both frames show; a third one bends the path between them, not where they meet."""
+    made, frames = net(live=True), clip(1, 4)
+    t = torch.arange(4.0)[None]
+    with torch.no_grad():
+        four = made.scene(frames, t)
+        for i in range(3):
+            two = made.scene(frames[:, i : i + 2], t[:, :2])
+            for many, own in zip(
+                (*four.pairs.levels, four.pairs.key), (*two.pairs.levels, two.pairs.key), strict=True
+            ):
+                torch.testing.assert_close(many[:, [i, i + 3]], own, atol=1e-5, rtol=1e-5)
+    assert (four.path.velocity[:, 2:] - two.path.velocity).abs().max() > 1e-3
+
+
 def test_the_unit_of_time_does_not_matter():
     made, frames = net(live=True), clip(1, 3)
     one = made(frames, times(1, 3), torch.tensor([[0.3]]))[0]

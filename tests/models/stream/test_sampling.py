@@ -72,6 +72,24 @@ def test_both_loops_come_to_what_the_network_knows(sampling):
     assert (after.start, after.history.frames) == (3, 9)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_what_is_remembered_bears_its_noise_and_what_is_shown_none(share):
+    clean = noise(3, 0, 0, (2, 3, 2, 4, 6), LIKE)
+    known, sampling = Known(clean), Sampling(remember=share)
+    cache = begin(known.config, 2, (4, 6))
+    made, _ = next_block(known, cache, actions(3), None, size=(4, 6), seed=0, sampling=sampling)
+    torch.testing.assert_close(made, clean, atol=1e-5, rtol=0)
+    level, far = known.asked[-1]
+    assert level == pytest.approx(share)
+    drawn = noise(0, 0, 3, clean.shape, LIKE)
+    assert far == pytest.approx(share * (drawn - clean).abs().mean().item(), abs=1e-4)
+
+
+def test_too_much_noise_to_remember_is_refused():
+    with pytest.raises(TweenError, match="noise from 0 to below 1"):
+        Sampling(remember=1.0)
+
+
 def test_a_block_begins_from_its_own_noise():
     network = net()
     args = {"size": (4, 6), "sampling": Sampling()}

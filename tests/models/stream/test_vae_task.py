@@ -88,6 +88,13 @@ def test_normalisation_follows_the_batches():
     torch.testing.assert_close(vae.std, size, atol=0, rtol=0.1)
 
 
+def test_what_is_not_whitened_keeps_its_ratios():
+    vae, size = WanVAE(replace(TINY, whiten=0.5)), torch.linspace(0.5, 4, 8)
+    g = torch.Generator().manual_seed(0)
+    follow(vae, torch.randn(2, 3, 8, 30, 30, generator=g) * size.view(-1, 1, 1), 0.0)
+    torch.testing.assert_close(vae.std, size.square().mean().sqrt().expand(8), atol=0, rtol=0.05)
+
+
 def test_it_learns(tmp_path):
     one = task(replace(TINY, linear=False), keep=0.8)  # with it there is little left to learn
     run = toy_run(

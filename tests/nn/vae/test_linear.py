@@ -56,6 +56,22 @@ def test_components_are_ordered_and_at_right_angles(measured):
     torch.testing.assert_close(measured.basis @ measured.basis.T, torch.eye(LATENT), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("whiten", [0.0, 0.5])
+def test_less_whitened_they_keep_their_ratios_and_give_back_the_same(measured, whiten):
+    linear = Linear(LATENT, frames=FRAMES, side=SIDE, whiten=whiten)
+    linear.measure(
+        linear.cells(clips(seed)[1:], first=False).movedim(2, -1).flatten(0, 3) for seed in range(40)
+    )
+    many = torch.cat([clips(seed)[1:] for seed in range(40)], 1)
+    deviation = linear.encode(many, first=False).movedim(2, 0).flatten(1).square().mean(1).sqrt()[:4]
+    want = measured.spread[:4] ** (1 - whiten)
+    torch.testing.assert_close(deviation / deviation[0], want / want[0], atol=1e-2, rtol=1e-2)
+    assert linear.encode(many, first=False).square().mean().sqrt() == pytest.approx(1, abs=0.02)
+    torch.testing.assert_close(
+        linear.decode(linear.encode(many, first=False), first=False), many, atol=1e-3, rtol=0
+    )
+
+
 def test_the_first_frame_stands_for_a_whole_latent(measured):
     """A clip that stands still comes back as it would in the middle of a stream."""
     still = clips(5)[3:4].expand(1 + FRAMES, -1, -1, -1, -1)

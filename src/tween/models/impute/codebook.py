@@ -83,6 +83,21 @@ def followed(book: Vq, h: Tensor, *, decay: float = 0.99, least: float = 0.01) -
     return Vq(codes=codes, total=total, count=torch.where(dead, count.mean(), count))
 
 
+def moving(
+    h: Tensor, k: int, *, steps: int = 300, batch: int = 2048, generator: torch.Generator | None = None
+) -> Tensor:
+    """Codes `k d` of `n d` that followed random batches of them: what k-means finds, without a look at all at once.
+
+    Raises:
+        TweenError: as `kmeans`.
+    """
+    book = vq(kmeans(h, k, steps=0, generator=generator))
+    for _ in range(steps):
+        drawn = torch.randint(len(h), (min(batch, len(h)),), generator=generator, device=h.device)
+        book = followed(book, h[drawn], decay=0.95)
+    return book.codes
+
+
 def _sums(h: Tensor, label: Tensor, k: int) -> tuple[Tensor, Tensor]:
     total = h.new_zeros(k, h.shape[1]).index_add_(0, label, h)
     return total, torch.bincount(label, minlength=k).to(h.dtype)
@@ -99,22 +114,34 @@ def _revived(codes: Tensor, dead: Tensor, h: Tensor, label: Tensor) -> Tensor:
     return codes
 
 
-def fitted(h: Tensor, *, sizes: tuple[int, ...] = (1024, 512), least: float = 8.0, seed: int = 0) -> Tensor:
+QUANTISERS = {"k-means": kmeans, "vq": moving}
+
+
+def fitted(
+    h: Tensor,
+    *,
+    sizes: tuple[int, ...] = (1024, 512),
+    least: float = 8.0,
+    seed: int = 0,
+    quantiser: str = "k-means",
+) -> Tensor:
     """Codes of the first of `sizes` that leaves `least` samples a code, on average and for the median one; of the last
     if none does. The seed's rule: 1024, and 512 where classes would be too thin to drift in.
 
     Args:
         h: `n d`, unit vectors.
+        quantiser: of `QUANTISERS`.
     """
+    make = QUANTISERS[quantiser]
     generator = torch.Generator(h.device).manual_seed(seed)
     for k in sizes:
         if len(h) < k:
             continue
-        codes = kmeans(h, k, generator=generator)
+        codes = make(h, k, generator=generator)
         count = torch.bincount(assigned(h, codes), minlength=k)
         if min(len(h) / k, float(count.float().median())) >= least:
             return codes
-    return kmeans(h, min(sizes[-1], len(h)), generator=generator)
+    return make(h, min(sizes[-1], len(h)), generator=generator)
 
 
 def unit(h: Tensor) -> Tensor:

@@ -64,19 +64,24 @@ class VideoConfig:
             over more places than ever seen is another task. 0: whole.
         calm: difference of keyframes below which the coarse fill hardly changes: where all of them agree it is right
             already, and their noise is nothing to learn from. 0: it may change anywhere.
-        fade: the network also sees its keyframes faded into one another, and says of every pixel how much of that to
-            take: where motion was found wrongly, a fade is nearer.
-        reach: size of the answer's unit: a fill is off by some hundredths, and a step of a few thousandths on every
-            weight would overshoot that many times over.
+        mix: width of convolutions that see, beside what the transformer says, the fill and what else a frame could be
+            (`mix.views`), and take so much of each, pixel by pixel; 0: what the transformer says is added.
+        reach: with `mix`, the unit of what is painted besides: a fill is off by some hundredths.
     """
 
     channels: int = 16
     patch: int = 2
     side: int = 0
     calm: float = 0.0
-    fade: bool = False
-    reach: float = 1.0
+    mix: int = 0
+    reach: float = 0.02
     trunk: Trunk = field(default_factory=Trunk)
+
+    def __post_init__(self) -> None:
+        if self.mix and not self.trunk.residual:
+            raise TweenError(
+                "a mix begins with the coarse fill, but the trunk's answer stands for itself; leave one of them out"
+            )
 
 
 WAN_1_3B = VideoConfig(trunk=Trunk(width=1536, layers=30, heads=12, ffn=5973, classes=1024))
@@ -150,11 +155,10 @@ RELEASED = VideoConfig(
     patch=8,
     side=128,
     calm=0.03,
-    fade=True,
-    reach=0.1,
+    mix=32,
     trunk=Trunk(width=192, layers=5, heads=3, ffn=512, classes=64, clamp=True),
 )
-"""The refiner of clips that is released, of pictures as patches: 2.8 million weights, no autoencoder."""
+"""The refiner of clips that is released, of pictures as patches: 3.0 million weights, no autoencoder."""
 
 PIVOT = Taps(stem=True, every=2, locations=True, most=256, plain=True)
 """The same, but of large maps 256 places, evenly spread: every pixel of a small picture is in sight of one."""

@@ -8,8 +8,11 @@ from torch.nn import functional as F
 
 from tween.core import TweenError
 from tween.models.impute.config import PatchConfig, Trunk, VideoConfig
-from tween.models.impute.fills import between, like, take
+from tween.models.impute.mix import VIEWS, Mix, shown, views
 from tween.models.impute.trunk import Net
+
+TOLD = 8
+"""Values a pixel that the transformer tells a `Mix`."""
 
 
 class PatchRefiner(nn.Module):
@@ -18,7 +21,8 @@ class PatchRefiner(nn.Module):
     def __init__(self, config: PatchConfig | None = None) -> None:
         super().__init__()
         self.config = config or PatchConfig()
-        self.ends = Ends(self.config.values, self.config.trunk)
+        values, trunk = self.config.values, self.config.trunk
+        self.ends = Ends(values, values, trunk, silent=trunk.residual)
         self.net = Net(self.config.trunk)
         rows, columns = self.config.grid
         self.register_buffer("places", grid(rows, columns), persistent=False)
@@ -46,7 +50,9 @@ class PatchRefiner(nn.Module):
                 f"{tuple(tokens.shape)}; cut the picture so"
             )
         told = self.net.told(label, level, alpha, noise, None)
-        return self.ends(tokens, known, self.net, self.places, told)
+        made = self.ends(tokens, known, self.net, self.places, told).to(tokens.dtype)
+        made = tokens + made if self.config.trunk.residual else made
+        return torch.where(known[..., None], tokens, made) if self.config.trunk.clamp else made
 
 
 class VideoRefiner(nn.Module):
@@ -54,11 +60,11 @@ class VideoRefiner(nn.Module):
 
     def __init__(self, config: VideoConfig | None = None) -> None:
         super().__init__()
-        self.config = config or VideoConfig()
-        shares = self.config.patch**2 if self.config.fade else 0
-        values = self.config.channels * self.config.patch**2
-        self.ends = Ends(values, self.config.trunk, shares, self.config.reach)
-        self.net = Net(self.config.trunk)
+        self.config = c = config or VideoConfig()
+        seen, made = ((1 + VIEWS) * c.channels, TOLD) if c.mix else (c.channels, c.channels)
+        self.ends = Ends(seen * c.patch**2, made * c.patch**2, c.trunk, silent=c.trunk.residual and not c.mix)
+        self.net = Net(c.trunk)
+        self.mix = Mix(c.channels, c.mix, TOLD, c.reach) if c.mix else None
 
     def forward(
         self,
@@ -95,58 +101,42 @@ class VideoRefiner(nn.Module):
         level = 1 - known.float().mean(1) if level is None else level
         alpha = torch.ones_like(level) if alpha is None else alpha
         told = self.net.told(label, level, alpha, noise, text)
-        other = tokens_of(faded(latents, known, at), p) if self.config.fade else None
+        others = views(latents, known, at) if self.mix else None
+        seen = latents if others is None else shown(latents, others)
         given = known.repeat_interleave(h * w // p**2, 1)
-        made = self.ends(tokens_of(latents, p), given, self.net, places, told, other)
-        made = made.unflatten(1, (t, h // p, w // p))
-        made = F.pixel_shuffle(made.permute(0, 1, 4, 2, 3), p)
-        if not self.config.calm:
-            return made
-        return latents + stir(latents, known, self.config.calm) * (made - latents)
+        made = self.ends(tokens_of(seen, p), given, self.net, places, told).to(latents.dtype)
+        made = F.pixel_shuffle(made.unflatten(1, (t, h // p, w // p)).permute(0, 1, 4, 2, 3), p)
+        made = self.answer(latents, others, made)
+        if self.config.calm:
+            made = latents + stir(latents, known, self.config.calm) * (made - latents)
+        return torch.where(known[..., None, None, None], latents, made) if self.config.trunk.clamp else made
+
+    def answer(self, latents: Tensor, others: Tensor | None, made: Tensor) -> Tensor:
+        """What the transformer's `b t .. h w` makes of the fill."""
+        if self.mix:
+            return self.mix(latents, others, made)
+        return latents + made if self.config.trunk.residual else made
 
 
 class Ends(nn.Module):
-    """What is around the transformer: tokens in, marked by whether they are given, and the answer out.
+    """What is around the transformer: tokens in, marked by whether they are given, and its answer out.
 
-    With `shares`, values of a token that are mixed alike, there is a second opinion, `other`: it is seen too, and the
-    answer has so much of it as the network says.
+    Args:
+        seen, made: values of a token, in and out.
+        silent: whether a fresh one answers 0.
     """
 
-    def __init__(self, values: int, trunk: Trunk, shares: int = 0, reach: float = 1.0) -> None:
+    def __init__(self, seen: int, made: int, trunk: Trunk, *, silent: bool) -> None:
         super().__init__()
-        self.trunk, self.shares, self.reach = trunk, shares, reach
-        self.enter = nn.Linear(2 * values if shares else values, trunk.width)
-        self.leave = nn.Linear(trunk.width, values + shares)
+        self.enter, self.leave = nn.Linear(seen, trunk.width), nn.Linear(trunk.width, made)
         self.mark = nn.Embedding(2, trunk.width)
         nn.init.normal_(self.mark.weight, std=0.02)
         nn.init.zeros_(self.leave.bias)
-        if trunk.residual:
+        if silent:
             nn.init.zeros_(self.leave.weight)
 
-    def forward(
-        self,
-        tokens: Tensor,
-        known: Tensor,
-        net: Net,
-        places: Tensor,
-        told: Tensor,
-        other: Tensor | None = None,
-    ) -> Tensor:
-        x = self.enter(tokens if other is None else torch.cat([tokens, other - tokens], -1))
-        made = self.reach * self.leave(net(x + self.mark(known.long()), places, told, known))
-        made = made.to(tokens.dtype)
-        made, share = made.split([tokens.shape[-1], self.shares], -1)
-        made = tokens + made if self.trunk.residual else made
-        if other is not None:
-            made = made + share.repeat(1, 1, tokens.shape[-1] // self.shares) * (other - tokens)
-        return torch.where(known[..., None], tokens, made) if self.trunk.clamp else made
-
-
-def faded(clip: Tensor, known: Tensor, at: Tensor) -> Tensor:
-    """The known frames of `b t c h w` faded into one another; the clip itself where none is known."""
-    before, after, place = between(known, at.double())
-    made = take(clip, before).lerp(take(clip, after), like(place, clip))
-    return torch.where(known.any(1)[:, None, None, None, None], made, clip)
+    def forward(self, tokens: Tensor, known: Tensor, net: Net, places: Tensor, told: Tensor) -> Tensor:
+        return self.leave(net(self.enter(tokens) + self.mark(known.long()), places, told, known))
 
 
 def tokens_of(clip: Tensor, patch: int) -> Tensor:

@@ -4,22 +4,26 @@ use in them (arXiv 2602.04770, appendix A.2): RMS norms, normalised queries and 
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
 from tween.core import TweenError
 from tween.models.impute.config import Trunk
 
 WAVES = 64
+KINDS = ("flash_attention", "flash_attention_for_cpu", "efficient_attention", "cudnn_attention")
+KEPT = [getattr(torch.ops.aten, f"_scaled_dot_product_{kind}").default for kind in KINDS]
+"""What is not computed twice: of long clips attention is most of the work, and its answer is small."""
 
 
 class Net(nn.Module):
     """Tokens `b n width` -> tokens `b n width`, told class, level, alpha, style and text.
 
-    `recompute` trades time for memory: blocks are run again in the backward pass.
+    `recompute` trades time for memory: all of a block but its attention is run again in the backward pass.
     """
 
     def __init__(self, config: Trunk) -> None:
@@ -45,11 +49,16 @@ class Net(nn.Module):
         start = x
         for block in self.blocks:
             if self.recompute and torch.is_grad_enabled():
-                x = checkpoint(block, x, levels, turn, start, given, use_reentrant=False)
+                x = checkpoint(block, x, levels, turn, start, given, use_reentrant=False, context_fn=kept)
             else:
                 x = block(x, levels, turn, start, given)
         shift, scale = self.last(F.silu(told))[:, None].chunk(2, -1)
         return norm(x) * (1 + scale) + shift
+
+
+def kept() -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Contexts of a block and of its second run."""
+    return create_selective_checkpoint_contexts(KEPT)
 
 
 class Told(nn.Module):

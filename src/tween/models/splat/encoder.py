@@ -15,11 +15,14 @@ from tween.nn.mamba2 import Mamba2Branch
 
 
 class Features(NamedTuple):
-    """All frames, `b n c h w` at 1/4, 1/8 and 1/16; the last has seen the other frames."""
+    """Of all frames `b n c h w` at 1/4, 1/8 and 1/16, the last of which has seen the other frames; and `paired`
+    `b p c h w` at 1/16, from which `neighbours` are matched: the frame a pair goes from, which has seen the other one.
+    """
 
     quarter: Tensor
     eighth: Tensor
     sixteenth: Tensor
+    paired: Tensor
 
 
 def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
@@ -104,12 +107,27 @@ class Encoder(nn.Module):
         n = frames.shape[1]
         quarter, eighth, x16 = self.pyramid(frames.flatten(0, 1))
         x32 = self.pyramid.last(x16)
-        x16, x32 = alone(self.alone16, x16), alone(self.alone32, x32).unflatten(0, (-1, n))
+        parts = quarter, eighth, alone(self.alone16, x16), alone(self.alone32, x32)
+        quarter, eighth, x16, x32 = (x.unflatten(0, (-1, n)) for x in parts)
+        whole = self.over_time(x16, x32, times)
+        return Features(quarter, eighth, whole, whole if n == 2 else self.in_pairs(x16, x32))
+
+    def in_pairs(self, x16: Tensor, x32: Tensor) -> Tensor:
+        """As `Features.paired`. A place that has seen all frames is not matched by what is there in these two alone:
+        of four frames in fast motion that lost up to 7 dB (bench/splat_windows_real.py)."""
+        n = x16.shape[1]
+        x16, x32 = (torch.stack((x[:, :-1], x[:, 1:]), 2).flatten(0, 1) for x in (x16, x32))
+        times = torch.arange(2.0, device=x16.device).expand(len(x16), -1)
+        return torch.cat(self.over_time(x16, x32, times).unflatten(0, (-1, n - 1)).unbind(2), 1)
+
+    def over_time(self, x16: Tensor, x32: Tensor, times: Tensor) -> Tensor:
+        """`b n c h w` at 1/16, and those at 1/32, which see one another."""
+        n = x16.shape[1]
         x32 = x32 + self.when(waves(times).to(x32.dtype))[..., None, None]
         x32 = fused(self.blocks, x32).flatten(0, 1)
+        x16 = x16.flatten(0, 1)
         x16 = x16 + F.interpolate(self.down(x32), scale_factor=2, mode="bilinear", align_corners=False)
-        x16 = fused(self.fuse16, self.mix(x16).unflatten(0, (-1, n)))
-        return Features(*(x.unflatten(0, (-1, n)) for x in (quarter, eighth)), x16)
+        return fused(self.fuse16, self.mix(x16).unflatten(0, (-1, n)))
 
 
 WAVES = range(-1, 2)  # log2 of quarter turns a gap

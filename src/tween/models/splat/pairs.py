@@ -21,7 +21,7 @@ class Pairs(NamedTuple):
         levels: displacement `b p 2 h w` at 1/16, 1/8, 1/4, in pixels of that level.
         trust: logit that the last of them holds, `b p 1 h w`.
         hidden: `b p c h w` at 1/4.
-        key: `b n c h w` at 1/16, what frames are matched by.
+        key: `b p c h w` at 1/16, what the frame a pair goes from is matched by; the reverse pair has that of the other.
     """
 
     levels: tuple[Tensor, Tensor, Tensor]
@@ -30,8 +30,13 @@ class Pairs(NamedTuple):
     key: Tensor
 
 
+def reverse(x: Tensor) -> Tensor:
+    """`b p ...` of the pairs that go the other way: the reverse of pair i is i + p / 2, modulo p."""
+    return x.roll(x.shape[1] // 2, 1)
+
+
 def neighbours(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """From and to which frame each pair goes, `p` each; the reverse of pair i is i + (n - 1), modulo p."""
+    """From and to which frame each pair goes, `p` each, in the order of `Pairs`."""
     first = torch.arange(n - 1, device=device)
     return torch.cat((first, first + 1)), torch.cat((first + 1, first))
 
@@ -76,31 +81,29 @@ class PairMotion(nn.Module):
 
     def forward(self, features: Features) -> Pairs:
         """Of all neighbours in `features`."""
-        n = features.quarter.shape[1]
-        one, other = neighbours(n, features.quarter.device)
-        key = self.key(features.sixteenth.flatten(0, 1)).unflatten(0, (-1, n))
-        motion, hidden = self.matched(key, one, other), None
+        one, other = neighbours(features.quarter.shape[1], features.quarter.device)
+        key = self.key(features.paired.flatten(0, 1)).unflatten(0, (-1, len(one)))
+        motion, hidden = self.matched(key), None
         levels = []
-        for refiner, x in (
-            (self.at16, features.sixteenth),
-            (self.at8, features.eighth),
-            (self.at4, features.quarter),
+        for refiner, here, there in (
+            (self.at16, features.paired, reverse(features.paired)),
+            (self.at8, features.eighth[:, one], features.eighth[:, other]),
+            (self.at4, features.quarter[:, one], features.quarter[:, other]),
         ):
             if levels:
                 motion = torch.cat((resize_flow(motion[:, :2], 2), up(motion[:, 2:])), 1)
                 hidden = up(hidden)
-            motion, hidden = refiner(x[:, one].flatten(0, 1), x[:, other].flatten(0, 1), motion, hidden)
+            motion, hidden = refiner(here.flatten(0, 1), there.flatten(0, 1), motion, hidden)
             levels.append(motion[:, :2].unflatten(0, (-1, len(one))))
         trust, hidden = (x.unflatten(0, (-1, len(one))) for x in (motion[:, 2:], hidden))
         return Pairs(tuple(levels), trust, hidden, key)
 
-    def matched(self, key: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        """Coarse motion `bp 3 h w` of keys `b n c h w`: what matches, is certain, and is returned."""
-        v, certainty = global_match(key[:, one].flatten(0, 1), key[:, other].flatten(0, 1))
+    def matched(self, key: Tensor) -> Tensor:
+        """Coarse motion `bp 3 h w` of keys `b p c h w`: what matches, is certain, and is returned."""
+        v, certainty = global_match(key.flatten(0, 1), reverse(key).flatten(0, 1))
         slope, threshold = self.trust.float()
         v = v * torch.sigmoid(slope * (certainty - threshold))
-        p = len(one)
-        back = v.unflatten(0, (-1, p)).roll(p // 2, 1).flatten(0, 1)
+        back = reverse(v.unflatten(0, (-1, key.shape[1]))).flatten(0, 1)
         return torch.cat((mutual(v, back), torch.zeros_like(certainty)), 1)
 
 

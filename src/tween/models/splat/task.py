@@ -26,7 +26,7 @@ from tween.losses.splat import (
 )
 from tween.models.splat.gaussians import Cloud
 from tween.models.splat.net import Made, Scene, SplatNet, interval, pick
-from tween.models.splat.pairs import neighbours
+from tween.models.splat.pairs import neighbours, reverse
 from tween.nn.match import scores
 from tween.ops.warp import backward_warp, pixel_grid
 
@@ -187,18 +187,18 @@ def moving(scene: Scene, cloud: Cloud, made: Made, left: Tensor, batch: Batch) -
     follow = followed(known, half(batch.truth[:, None].expand_as(pick(batch.frames, both))), half(at_t) / 2)
     small = F.avg_pool2d(batch.frames.flatten(0, 1), 4).unflatten(0, batch.frames.shape[:2])
     pairs = (small[:, one], small[:, other], scene.pairs.levels[-1])
-    match = matched(scene.pairs.key, exact, one, other, batch.known)
+    match = matched(scene.pairs.key, exact, batch.known)
     return {"flow": flow, "match": match, "follow": follow + followed(*(x.flatten(0, 1) for x in pairs))}
 
 
-def matched(key: Tensor, exact: Tensor, one: Tensor, other: Tensor, known: Tensor) -> Tensor:
+def matched(key: Tensor, exact: Tensor, known: Tensor) -> Tensor:
     """Cross-entropy of the matching of every pair against exact flow `b p 2 h w`, over places seen in both frames."""
-    p = len(one)
+    p = key.shape[1]
     v = (F.avg_pool2d(exact.flatten(0, 1), 16) / 16).unflatten(0, (-1, p))
-    back = v.roll(p // 2, 1).flatten(0, 1)
-    counts = known.repeat_interleave(p)[:, None] * returns(v.flatten(0, 1), back)
-    score = scores(key[:, one].flatten(0, 1), key[:, other].flatten(0, 1))
-    return matching_nll(score, v.flatten(0, 1), counts)
+    back, v = reverse(v).flatten(0, 1), v.flatten(0, 1)
+    counts = known.repeat_interleave(p)[:, None] * returns(v, back)
+    score = scores(key.flatten(0, 1), reverse(key).flatten(0, 1))
+    return matching_nll(score, v, counts)
 
 
 def half(x: Tensor) -> Tensor:

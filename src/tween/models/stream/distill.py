@@ -130,6 +130,7 @@ def rollout(net: StreamNet, sampling: Sampling, shape: torch.Size, actions: Acti
         made.append(x)
         if block < blocks - 1:  # nobody sees the last one
             with torch.no_grad():
-                net(x.detach(), flat(0.0, x), own, image, cache=cache)
+                seen = noised(x.detach(), sampling.remember, torch.randn_like(x))
+                net(seen, flat(sampling.remember, x), own, image, cache=cache)
             cache = advance(cache, config, own)
     return torch.cat(made, 1)

@@ -10,7 +10,7 @@ from tween.models.stream.actions import Actions, hold, join
 from tween.models.stream.cache import advance, begin
 from tween.models.stream.filler import Codec
 from tween.models.stream.net.net import StreamNet
-from tween.models.stream.sampling import Sampling, flat, next_block
+from tween.models.stream.sampling import Sampling, flat, next_block, noise, noised
 from tween.models.stream.timeline import block_frames, latents_of
 
 
@@ -49,7 +49,8 @@ def follow(
     decoded = codec.decode(latents)[1] if n else None
     for block in range(n // size):
         own, clean = _of(actions, block, size), latents[:, block * size : (block + 1) * size]
-        net(clean, flat(0.0, clean), own, image, cache=cache)
+        level, drawn = sampling.remember, noise(seed, block, len(sampling.steps), clean.shape, clean)
+        net(noised(clean, level, drawn), flat(level, clean), own, image, cache=cache)
         cache = advance(cache, net.config, own)
     made, block, wanted = [], n // size, frames + (n == 0)
     while sum(x.shape[1] for x in made) < wanted:

@@ -26,11 +26,15 @@ class Sampling:
         shift: above 1 spends more of the way where there is much noise.
         loop: `renoise` jumps to the clean latents and puts fresh noise on them, as networks distilled to few steps
             want it; `euler` follows the velocity.
+        remember: share of noise in what later blocks see of a block, 0 to below 1: networks that learned from clean
+            blocks with noise (`Forcing.stain`) then take their own small errors for it (as GameNGen, Valevski et al.
+            2024).
     """
 
     steps: tuple[int, ...] = (1000, 666, 333)
     shift: float = 5.0
     loop: Literal["renoise", "euler"] = "renoise"
+    remember: float = 0.0
 
     def __post_init__(self) -> None:
         falling = all(a > b for a, b in zip(self.steps, self.steps[1:], strict=False))
@@ -39,6 +43,8 @@ class Sampling:
                 f"steps fall from at most 1000 and stay above 0, with a shift above 0, "
                 f"but got {self.steps} and {self.shift}"
             )
+        if not 0 <= self.remember < 1:
+            raise TweenError(f"what is remembered bears noise from 0 to below 1, but got {self.remember}")
 
     @property
     def levels(self) -> list[float]:
@@ -101,7 +107,10 @@ def next_block(
                 if after
                 else x - level * v
             )
-    _, cache = net(x, flat(0.0, x), actions, image, context=context, cache=cache)
+    seen = (
+        noised(x, sampling.remember, noise(seed, block, len(levels), shape, like)) if sampling.remember else x
+    )
+    _, cache = net(seen, flat(sampling.remember, x), actions, image, context=context, cache=cache)
     return x, advance(cache, config, actions)
 
 

@@ -110,5 +110,7 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 def follow(vae: WanVAE, mean: Tensor, keep: float) -> None:
     """Move what normalises the latents towards this batch's `mean` `b n c h w`: by the end it is that of the data."""
     vae.mean.lerp_(mean.mean((0, 1, 3, 4)), 1 - keep)
-    spread = (mean - vae.mean.view(-1, 1, 1)).square().mean((0, 1, 3, 4)).sqrt()
-    vae.std.lerp_(spread, 1 - keep)
+    power = (mean - vae.mean.view(-1, 1, 1)).square().mean((0, 1, 3, 4))
+    if vae.config.whiten < 1:
+        power = power.mean().expand_as(power)
+    vae.std.lerp_(power.sqrt(), 1 - keep)

@@ -20,6 +20,7 @@ class WanConfig:
         time: whether time, too, is halved between a level and the next.
         patch: pixels on a side that the network sees as one.
         linear: layers add to what principal components do; see `Linear`.
+        whiten: 1: all components are as large; 0: each as large as it is in the picture, by one scale for all.
     """
 
     latent: int = 16
@@ -30,6 +31,7 @@ class WanConfig:
     time: tuple[bool, ...] = (False, True, True)
     patch: int = 1
     linear: bool = False
+    whiten: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.time) != len(self.multipliers) - 1:

@@ -17,16 +17,21 @@ class Linear(nn.Module):
     """The pixels of a latent's cell, in all its frames, <-> the channels of the latent, by `basis` (`latent cell`)
     around `centre`, each channel divided by its `spread`. All are measured, not learned; before, they give nothing.
 
+    Whitened wholly, what hardly shows weighs as much as what is seen at once, for whoever models the latents. Less
+    whitened, coarse matters stand out of noise first, as they do in pixels (Skorokhodov et al. 2025 find latents that
+    are so easier to generate).
+
     Before the first latent is one frame: it stands for all frames of a cell, and comes back as their mean.
 
     Args:
         frames: of a latent.
         side: of a cell, in pixels.
+        whiten: 1: all channels have deviation 1; 0: they keep the ratios of theirs. Their mean square is 1.
     """
 
-    def __init__(self, latent: int, *, frames: int, side: int) -> None:
+    def __init__(self, latent: int, *, frames: int, side: int, whiten: float = 1.0) -> None:
         super().__init__()
-        self.frames, self.side = frames, side
+        self.frames, self.side, self.whiten = frames, side, whiten
         cell = 3 * frames * side**2
         self.register_buffer("basis", torch.zeros(latent, cell))
         self.register_buffer("centre", torch.zeros(cell))
@@ -67,7 +72,9 @@ class Linear(nn.Module):
         values, vectors = torch.linalg.eigh(square / count - centre.outer(centre))
         self.centre.copy_(centre)
         self.basis.copy_(vectors.flip(1).T[: len(self.basis)])
-        self.spread.copy_(values.flip(0)[: len(self.spread)].clamp_min(1e-8).sqrt())
+        deviation = values.flip(0)[: len(self.spread)].clamp_min(1e-8).sqrt()
+        kept = deviation ** (1 - self.whiten)
+        self.spread.copy_(deviation / kept * kept.square().mean().sqrt())
 
 
 def _each(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ class WanVAE(nn.Module):
     """Frames `b t 3 h w` in [0, 1] <-> latents `b n c h/8 w/8`, n = 1 + (t - 1) / 4.
 
     `mean` and `std`, `c` each, bring what is encoded to mean 0 and deviation 1; they are measured, not learned.
+    Where `config.whiten` is below 1 one deviation stands for all channels.
     """
 
     def __init__(self, config: WanConfig = WAN) -> None:
@@ -30,7 +31,9 @@ class WanVAE(nn.Module):
         self.encoder, self.decoder = encoder(config), decoder(config)
         begin(self)
         self.linear = (
-            Linear(config.latent, frames=config.frames, side=config.pixels) if config.linear else None
+            Linear(config.latent, frames=config.frames, side=config.pixels, whiten=config.whiten)
+            if config.linear
+            else None
         )
         self.register_buffer("mean", torch.zeros(config.latent))
         self.register_buffer("std", torch.ones(config.latent))
