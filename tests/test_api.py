@@ -75,6 +75,15 @@ def test_pil_images(mode):
     assert np.abs(np.asarray(made.convert("RGB")).astype(int) - MIDDLE).max() <= 2
 
 
+def test_pil_images_of_16_bits_and_transparent_ones():
+    deep = [Image.fromarray(x[..., 0].astype(np.uint16) * 257) for x in (A, B)]
+    made = tween.between(*deep, model="blend")
+    assert made.mode == "I;16"
+    assert np.abs(np.asarray(made) / 257 - MIDDLE[..., 0]).max() <= 1
+    clear = [Image.fromarray(x[..., 0]).convert("LA") for x in (A, B)]
+    assert tween.between(*clear, model="blend").mode == "RGBA"
+
+
 def test_the_ends_are_the_pictures_themselves():
     zero, one = tween.between(A, B, [0, 1], model="blend")
     assert zero is A
@@ -103,6 +112,9 @@ def test_a_moving_picture_lands_in_the_middle():
         (A, B, 1.5, "0, 1"),
         (A, B, "x", "number"),
         (A.astype(np.int64), B.astype(np.int64), 0.5, "uint8"),
+        (A.astype(float), B.astype(float), 0.5, "divide them"),
+        (torch.full((3, 4, 4), 255.0), torch.full((3, 4, 4), 255.0), 0.5, "divide them"),
+        (Image.new("F", (4, 4)), Image.new("F", (4, 4)), 0.5, "mode F"),
         (A[..., :2], B[..., :2], 0.5, "channels"),
         ("a.png", "b.png", 0.5, "PIL"),
         (torch.zeros(20, 30), torch.zeros(20, 30), 0.5, "c h w"),

@@ -22,7 +22,7 @@ FLAGS = {
     "play": "--actions --device --help --host --image --latents --output --overlay --overwrite --port --record --seed "
     "--terminal --world",
     "splat": "--at --crf --degrees --device --frames --help --model --output --overwrite --seconds",
-    "verify": "--help --json --slowmo --ss --to",
+    "verify": "--help --input-rate --json --output-rate --retime-duplicates --slowmo --ss --to",
     "models": "--help --json",
     "train fast": "--batch-size --crop --data --device --help --lr --minutes --name --no-compile --packed --photos "
     "--pixels --resume --sharded --shrink --start --steps --synthetic --val --workers",

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from tests.infer import videos
+from tests.video.clips import info, moving
 from tween.cli.main import main
+from tween.video.write import open_writer
 
 TIMES = [Fraction(i, 30) for i in range(20)]
 
@@ -88,3 +90,29 @@ def test_another_size(capsys, source, tmp_path):
 def test_a_missing_output(capsys, source, tmp_path):
     assert main(["verify", str(source), str(tmp_path / "no.mp4")]) == 2
     assert capsys.readouterr().err.startswith("tween: ")
+
+
+def test_images_at_their_own_rates(capsys, tmp_path):
+    pattern, film, again = tmp_path / "in/%03d.png", tmp_path / "out.mp4", tmp_path / "again/%03d.png"
+    with open_writer(pattern, info=info(), rate=Fraction(24)) as writer:
+        for frame in moving(6):
+            writer.write(frame)
+    rate = ["--input-rate", "24"]
+    for out, more in ((film, []), (again, ["--output-rate", "48"])):
+        assert (
+            main(["interpolate", str(pattern), "-o", str(out), "--fps", "48", "--model", "blend", *rate]) == 0
+        )
+        capsys.readouterr()
+        code, found = checks(capsys, pattern, out, *rate, *more)
+        assert code == 0, found
+    assert not checks(capsys, pattern, again, *rate)[1]["length"]
+
+
+def test_duplicates_that_were_retimed(capsys, tmp_path):
+    pictures = [videos.picture(8 * (i // 2)) for i in range(20)]
+    source = videos.write(tmp_path / "twos.mp4", TIMES, pictures=pictures)
+    out = tmp_path / "out.mp4"
+    assert main(["interpolate", str(source), "-o", str(out), "--retime-duplicates", "--model", "dis"]) == 0
+    capsys.readouterr()
+    assert not checks(capsys, source, out)[1]["source frames"]
+    assert checks(capsys, source, out, "--retime-duplicates")[1]["source frames"]

@@ -8,9 +8,9 @@ from tests.infer import videos
 from tests.infer.fakes import Linear
 from tween.infer.memory import fit
 from tween.infer.pipeline import Request
-from tween.infer.preflight import FLOATS, KEPT, look
+from tween.infer.preflight import FLOATS, KEPT, _untouched, look
 from tween.video import arrays
-from tween.video.read import probe
+from tween.video.read import open_reader, probe
 
 
 def report(path, fps=60, free=None, **options):
@@ -64,3 +64,12 @@ def test_tiles_and_slow_motion(tmp_path):
     assert found.frames_out == 12
     assert found.tiles > 1
     assert found.memory["network"] <= 10**7
+
+
+def test_frames_at_rounded_times_are_on_their_ticks(tmp_path):
+    """Milliseconds of Matroska: all frames of 30 a second pass through at 60, not every third."""
+    path = videos.write(tmp_path / "in.mkv", [Fraction(i, 30) for i in range(30)])
+    with open_reader(path) as reader:
+        times = [frame.time for frame in reader]
+    assert _untouched(times, Request(path=path, fps=Fraction(60)), probe(path).time_base) == 30
+    assert _untouched(times, Request(path=path, fps=Fraction(50)), probe(path).time_base) == 10

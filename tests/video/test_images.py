@@ -42,6 +42,7 @@ def test_a_folder_goes_out_and_comes_in(tmp_path):
     write(tmp_path / "frames", moving(2))
     assert sorted(p.name for p in (tmp_path / "frames").iterdir()) == ["000001.png", "000002.png"]
     (tmp_path / "frames/notes.txt").write_text("not a picture")
+    (tmp_path / "frames/folder.png").mkdir()
     found = probe(tmp_path / "frames")
     assert (found.frames, found.rate, found.width, found.height) == (2, 25, 64, 48)
     with pytest.raises(TweenError, match="exists already"):

@@ -154,10 +154,13 @@ def test_a_part_has_the_sound_of_that_part(clip, tmp_path):
 
 def test_slow_motion_leaves_the_sound_out_and_says_so(clip, tmp_path):
     warnings = remade(clip, tmp_path / "out.mkv", stretch=Fraction(4))
-    assert any("fit slowed pictures" in w for w in warnings)
+    assert any("fit slowed pictures: sound" in w for w in warnings)
     found = probe(tmp_path / "out.mkv")
     assert [line.split()[1] for line in found.streams] == ["video"]
     assert found.metadata["title"] == "a clip"
+    assert not remade(
+        tmp_path / "out.mkv", tmp_path / "again.mkv", stretch=Fraction(4)
+    )  # nothing to leave out
 
 
 def test_packets_are_interleaved_while_streaming(tmp_path):

@@ -19,6 +19,7 @@ import torch
 from tests.video.clips import info, moving
 from tween.core import Frame, TweenError
 from tween.video.colour import Colour
+from tween.video.encoding import choose
 from tween.video.planes import planes_of
 from tween.video.read import open_reader, probe
 from tween.video.write import open_writer
@@ -236,6 +237,35 @@ def test_transparency_is_kept_or_warned_about(tmp_path):
     assert "transparency" in write(tmp_path / "out.mp4", frames, made, **FAST)[0]
     with open_reader(tmp_path / "out.mp4") as reader:
         assert float(next(iter(reader)).rgb[:, 2:20, 40:].max()) < 0.1
+
+
+@pytest.mark.parametrize(("name", "kept"), [("out.webm", True), ("out.mp4", False), ("out.mkv", False)])
+def test_transparency_of_ten_bits_goes_everywhere(name, kept, tmp_path):
+    """libx265 and libvpx list formats with alpha that they refuse."""
+    made = info(pix_fmt="yuva444p10le", bits=10, alpha=True)
+    frames = [Frame(time=f.time, rgb=torch.cat([f.rgb, torch.ones(1, 48, 64).tril_()])) for f in moving(2)]
+    said = write(tmp_path / name, frames, made)
+    assert any("transparency" in warning for warning in said) != kept
+    with open_reader(tmp_path / name) as reader:
+        assert len(list(reader)) == 2
+
+
+@pytest.mark.parametrize("encoder", ["h264_nvenc", "hevc_nvenc"])
+def test_formats_in_the_memory_of_a_gpu_are_none_of_ours(encoder):
+    found = choose(Path("out.mp4"), info(), codec=encoder, crf=None, preset=None, pix_fmt=None)
+    assert found.pix_fmt == "yuv420p"
+    with pytest.raises(TweenError, match="does not take the pixel format cuda"):
+        choose(Path("out.mp4"), info(), codec=encoder, crf=None, preset=None, pix_fmt="cuda")
+
+
+def test_one_image_holds_no_video(tmp_path):
+    for name in ("out.png", "out.webp"):
+        refuse(tmp_path / name, "out_%05d")
+    for name in ("", "-"):
+        with pytest.raises(TweenError, match="no pipes"):
+            write(name, moving(2))
+    write(tmp_path / "50%done.mp4", moving(2), **FAST)
+    assert probe(tmp_path / "50%done.mp4").frames == 2
 
 
 def test_gif_out_is_timed_in_hundredths_and_warns(tmp_path):

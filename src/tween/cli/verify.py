@@ -29,6 +29,12 @@ class Options:
     """The part of the source that was taken, as given to interpolate."""
     to: Annotated[str | None, arg(metavar="TIME")] = None
     """Its end."""
+    retime_duplicates: bool = False
+    """As given to interpolate: repeated frames were replaced by motion."""
+    input_rate: Annotated[str | None, arg(metavar="RATE")] = None
+    """Frames a second of IN, if it is an image sequence. Default: 25."""
+    output_rate: Annotated[str | None, arg(metavar="RATE")] = None
+    """The same of OUT."""
     json: bool = False
     """Print JSON."""
 
@@ -42,6 +48,9 @@ def main(argv: list[str]) -> int:
         stretch=exact(options.slowmo, "slowmo"),
         start=seconds(options.ss, "--ss"),
         stop=seconds(options.to, "--to"),
+        retime=options.retime_duplicates,
+        input_rate=_rate(options.input_rate, "--input-rate"),
+        output_rate=_rate(options.output_rate, "--output-rate"),
     )
     if options.json:
         print(jsonlib.dumps([asdict(check) for check in checks], indent=2))
@@ -49,3 +58,7 @@ def main(argv: list[str]) -> int:
         for check in checks:
             print(f"{'ok  ' if check.ok else 'FAIL'} {check.name:14} {check.found}")
     return 0 if all(check.ok for check in checks) else 1
+
+
+def _rate(text: str | None, what: str):
+    return None if text is None else exact(text, what)

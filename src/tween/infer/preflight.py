@@ -83,7 +83,7 @@ def look(request: Request, info: VideoInfo, filler: Tiled, device: Any) -> Repor
         end, warnings = reader.end, tuple(reader.warnings)
     read = perf_counter() - begun
     frames_out = -int(-(end - seen.times[0]) * request.stretch * request.fps // 1)
-    to_fill = max(0, frames_out - _untouched(seen.times, request))
+    to_fill = max(0, frames_out - _untouched(seen.times, request, info.time_base))
     found = interlace.verdict(seen.combed, tagged=info.interlaced)
     tiles = filler.tiles(filler.up(info.height), filler.up(info.width))
     return Report(
@@ -140,9 +140,11 @@ def _note(found: Iterator[tuple[Frame, bool]], seen: _Seen) -> Iterator[Frame]:
         yield frame
 
 
-def _untouched(times: list[Fraction], request: Request) -> int:
-    first = times[0]
-    return sum(((time - first) * request.stretch * request.fps).denominator == 1 for time in times)
+def _untouched(times: list[Fraction], request: Request, unit: Fraction) -> int:
+    """How many frames are on a tick, as near as time stamps of this unit tell; as `pipeline.Placed` sees it."""
+    scale = request.stretch * request.fps
+    ticks = [(time - times[0]) * scale for time in times]
+    return sum(abs(tick - round(tick)) <= unit * scale / 2 for tick in ticks)
 
 
 def _variable(times: list[Fraction]) -> bool:

@@ -35,6 +35,8 @@ _ALWAYS = {
     "libsvtav1": {"svtav1-params": "color-format=1"},
 }
 _LOSSLESS = ("ffv1", "apng", "png", "huffyuv", "ffvhuff", "libx264rgb")
+# Formats with transparency that an encoder lists and then refuses, as FFmpeg's own libraries are built.
+_OPAQUE = {"libx265": (), "libvpx-vp9": ("yuva420p",)}
 _EVEN_ONLY = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 
 
@@ -67,7 +69,7 @@ def choose(
     encoder = _encoder(
         codec or (eight if info.bits <= 8 or (info.alpha and eight == "libvpx-vp9") else deeper)
     )
-    formats = [form.name for form in encoder.video_formats or ()]
+    formats = _formats(encoder)
     if pix_fmt is not None and pix_fmt not in formats:
         raise TweenError(
             f"{encoder.name} does not take the pixel format {pix_fmt}; it takes {', '.join(formats)}"
@@ -91,6 +93,17 @@ def _encoder(name: str) -> av.Codec:
     if encoder is None or encoder.type != "video":
         raise TweenError(f"there is no video encoder {name!r} here; try libx264, libx265, libsvtav1 or ffv1")
     return encoder
+
+
+def _formats(encoder: av.Codec) -> list[str]:
+    """The pixel formats it takes from main memory (`cuda` lies in a GPU's and has no components)."""
+    known = [form for form in encoder.video_formats or () if form.components]
+    taken = _OPAQUE.get(encoder.name)
+    return [
+        form.name
+        for form in known
+        if taken is None or form.name in taken or not any(part.is_alpha for part in form.components)
+    ]
 
 
 def _options(encoder: str, crf: float | None, preset: str | None, info: VideoInfo) -> dict[str, str]:

@@ -29,15 +29,20 @@ _RATE = Fraction(25)
 
 
 def is_images(path: str | Path) -> bool:
-    """Whether `path` names an image sequence: a folder, a pattern with `%d`, or a single still image."""
+    """Whether `path` names an image sequence: a folder, a pattern such as `%d.png`, or a single still image."""
     path = Path(path)
-    return path.is_dir() or bool(_NUMBER.search(path.name)) or path.suffix.lower() in SUFFIXES
+    return path.is_dir() or path.suffix.lower() in SUFFIXES
 
 
 def numbered(path: str | Path, number: int) -> Path:
     """The file of one frame: `%05d` in the name becomes the number."""
     path = Path(path)
     return path.with_name(_NUMBER.sub(lambda found: f"{number:0{found[1] or 1}d}", path.name))
+
+
+def is_one(path: Path) -> bool:
+    """Whether `path` names a single image, which holds no more than one frame."""
+    return path.suffix.lower() in SUFFIXES and not _NUMBER.search(path.name) and not path.is_dir()
 
 
 def place(path: Path) -> Path:
@@ -219,7 +224,9 @@ def _files(path: str | Path) -> list[tuple[int, Path]]:
     """(number, file) in order. Files of a folder without numbers of their own count from 0."""
     path = Path(path)
     if path.is_dir():
-        found = sorted((f for f in path.iterdir() if f.suffix.lower() in SUFFIXES), key=_natural)
+        found = sorted(
+            (f for f in path.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file()), key=_natural
+        )
         if not found:
             raise TweenError(
                 f"expected images ({', '.join(SUFFIXES)}) in the folder {path}, but it holds none"

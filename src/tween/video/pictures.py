@@ -12,6 +12,7 @@ from torch import Tensor
 from tween.core import TweenError
 
 Give = Callable[[Tensor], Any]
+_LARGEST = 2.0  # of floats: filters overshoot 1 a little, 0 to 255 is another range
 
 
 def to_tensor(picture: Any) -> tuple[Tensor, Give]:
@@ -19,10 +20,11 @@ def to_tensor(picture: Any) -> tuple[Tensor, Give]:
 
     Args:
         picture: array `h w c` or `h w`, tensor `c h w` or `b c h w`, or PIL image; 1, 3 or 4 channels; uint8 or
-            uint16 over their range, floats in [0, 1]. PIL modes other than L, RGB and RGBA become RGB.
+            uint16 over their range, floats in [0, 1]. PIL modes other than L, I;16, RGB and RGBA become RGB, or RGBA
+            if they are transparent somewhere.
 
     Raises:
-        TweenError: if it is none of these.
+        TweenError: if it is none of these, or floats have another range.
     """
     if isinstance(picture, Tensor):
         return _of_tensor(picture)
@@ -38,7 +40,7 @@ def _of_tensor(picture: Tensor) -> tuple[Tensor, Give]:
         raise TweenError(
             f"expected a tensor c h w or b c h w of 1, 3 or 4 channels, but got {tuple(picture.shape)}"
         )
-    top = _top(picture.dtype, picture.dtype.is_floating_point)
+    top = _top(picture, picture.dtype.is_floating_point)
     batched = picture if picture.ndim == 4 else picture[None]
 
     def give(made: Tensor) -> Tensor:
@@ -55,7 +57,7 @@ def _of_array(picture: np.ndarray) -> tuple[Tensor, Give]:
             f"expected an array h w c of 1, 3 or 4 channels, or h w, but got shape {picture.shape}"
         )
     real = np.issubdtype(picture.dtype, np.floating)
-    top = _top(picture.dtype, real)
+    top = _top(picture, real)
     planes = picture if picture.ndim == 3 else picture[..., None]
 
     def give(made: Tensor) -> np.ndarray:
@@ -69,14 +71,24 @@ def _of_array(picture: np.ndarray) -> tuple[Tensor, Give]:
 def _of_image(picture: Any) -> tuple[Tensor, Give]:
     from PIL import Image
 
-    mode = picture.mode if picture.mode in ("L", "RGB", "RGBA") else "RGB"
+    if picture.mode in ("F", "I"):
+        raise TweenError(
+            f"expected a PIL image of 8 or 16 bits, but got mode {picture.mode}; pass an array in [0, 1]"
+        )
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    if picture.mode in ("L", "I;16", "RGB", "RGBA"):
+        mode = picture.mode
     tensor, array = _of_array(np.asarray(picture.convert(mode)))
     return tensor, lambda made: Image.fromarray(array(made))
 
 
-def _top(dtype: Any, real: bool) -> float:
+def _top(pixels: Any, real: bool) -> float:
     tops = {"uint8": 255.0, "uint16": 65535.0}
-    name = str(dtype).removeprefix("torch.")
+    name = str(pixels.dtype).removeprefix("torch.")
+    if real and 0 not in pixels.shape and (largest := float(pixels.max())) > _LARGEST:
+        raise TweenError(
+            f"expected floats in [0, 1], but the largest is {largest:g}; divide them by their range"
+        )
     if not real and name not in tops:
         raise TweenError(f"expected pixels as uint8, uint16 or floats in [0, 1], but got {name}")
     return 1.0 if real else tops[name]

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from tween.core import Frame
+from tween.video import duplicates
 from tween.video.info import VideoInfo, opened, shown_alike
 from tween.video.read import open_reader
 
@@ -21,6 +22,7 @@ ALIKE = 28.0  # dB PSNR a source frame keeps at least through an encoder at usua
 RIPPLE = 0.5 / 255
 FEW = 8  # frames at one place between source frames, at least, to speak of their brightness
 KINDS = ("video", "audio", "subtitle", "attachment")  # a camera's own data streams fit into no other file
+RGB = 0  # the matrix of a stream that has none
 SYNC = Fraction(1, 20)  # seconds that sound may end or begin elsewhere
 
 
@@ -40,18 +42,26 @@ def verify(
     stretch: Fraction = Fraction(1),
     start: Fraction | None = None,
     stop: Fraction | None = None,
+    retime: bool = False,
+    input_rate: Fraction | None = None,
+    output_rate: Fraction | None = None,
 ) -> list[Check]:
     """Length, streams, colour tags, source frames that fall on ticks, and brightness ripple of `output`.
 
     Args:
         stretch: how many times slower the output plays; sound is not compared then.
         start, stop: the part of the source that was taken, seconds after its first frame.
+        retime: whether duplicates were replaced by motion.
+        input_rate, output_rate: frames a second of image sequences.
 
     Raises:
         TweenError: if one of the two cannot be read to its end.
     """
-    with open_reader(source, start=start, stop=stop) as a, open_reader(output) as b:
-        seen = _compare(iter(a), iter(b), stretch)
+    with (
+        open_reader(source, start=start, stop=stop, rate=input_rate) as a,
+        open_reader(output, rate=output_rate) as b,
+    ):
+        seen = _compare(duplicates.retime(a) if retime else iter(a), iter(b), stretch)
         length = (a.end - seen.first_in) * stretch, b.end - seen.first_out
         checks = [_length(*length, b.info.rate), _tags(a.info, b.info), _picture(a.info, b.info)]
     checks += [_identity(seen), _ripple(seen)]
@@ -116,7 +126,8 @@ def _tags(a: VideoInfo, b: VideoInfo) -> Check:
         names.append("location")
     pairs = [(name, getattr(a.colour, name), getattr(b.colour, name)) for name in names]
     lost = [f"{name} {x} -> {y}" for name, x, y in pairs if x != y and x not in (0, 2)]
-    if (a.colour.range or 1) != (b.colour.range or 1):  # a silent stream is limited
+    anew = a.colour.matrix == RGB != b.colour.matrix  # RGB has all of the range, its YUV need not
+    if not anew and (a.colour.range or 1) != (b.colour.range or 1):  # a silent stream is limited
         lost.append(f"range {a.colour.range} -> {b.colour.range}")
     return Check("colour tags", not lost, ", ".join(lost) or "kept")
 

@@ -21,7 +21,7 @@ from tween.video.copying import Copier, copier, tags
 from tween.video.encoding import Encoding, choose
 from tween.video.errors import explained
 from tween.video.gif import palettes
-from tween.video.images import ImageWriter, is_images, place
+from tween.video.images import ImageWriter, is_images, is_one, place
 from tween.video.info import VideoInfo, opened, pictures, shown_alike
 from tween.video.planes import Layout
 
@@ -93,9 +93,8 @@ def open_writer(
             writer = VideoWriter(container, stream, encoding, rate, origin, time_base, others)
             if source is not None and stretch != 1:
                 container.metadata.update(tags(info.metadata))
-                writer.warnings.append(
-                    "sound, subtitles and chapters were left out: they would not fit slowed pictures"
-                )
+                if left := _beside(source):
+                    writer.warnings.append(f"left out, since it would not fit slowed pictures: {left}")
             if info.rotation and container.format.name not in (*_MOV, "matroska", "webm"):
                 writer.warnings.append(
                     f"{container.format.name} cannot say that the picture is turned by {info.rotation} degrees; "
@@ -237,6 +236,14 @@ def _misshapen(path: Path, info: VideoInfo) -> list[str]:
     ]
 
 
+def _beside(source: str | Path) -> str:
+    """What a file has beside its pictures, in words."""
+    with opened(source) as container:
+        kinds = {"sound": container.streams.audio, "subtitles": container.streams.subtitles}
+        found = [kind for kind, streams in kinds.items() if streams]
+        return " and ".join([*found, *(["chapters"] if container.chapters() else [])])
+
+
 @contextmanager
 def _container(path: Path) -> Iterator[av.container.OutputContainer]:
     try:
@@ -266,6 +273,15 @@ def _images(path: Path, info: VideoInfo, rate: Fraction, overwrite: bool) -> Ite
 
 def _checked(path: Path, info: VideoInfo, source: str | Path | None, overwrite: bool) -> Path:
     """`path`, if it may be written."""
+    if path.name in ("", "-"):
+        raise TweenError(
+            "expected the name of a file or folder to write, but got none; tween writes no pipes"
+        )
+    if is_one(path):
+        numbered = path.with_name(f"{path.stem}_%05d{path.suffix}")
+        raise TweenError(
+            f"one image cannot hold a video, but {path} was asked for; write {numbered}, or a folder"
+        )
     for other in filter(None, (source, info.path)):
         if path.exists() and Path(other).exists() and path.samefile(other):
             raise TweenError(f"the output {path} is the input itself; choose another name")
