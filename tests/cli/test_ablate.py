@@ -9,7 +9,7 @@ import pytest
 from tests.data import layouts
 from tests.data.made import folder
 from tests.data.test_flow_files import scene
-from tests.models.interp.toy import TOY
+from tests.recipes.toy_feed import SMALL
 from tween.cli.ablate import base, laboratory, parser, settled
 from tween.cli.main import main
 from tween.cli.train import dashed
@@ -26,7 +26,7 @@ QUICK = [
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    small = with_block(TOY, backbone="gated_attn_only")
+    small = with_block(SMALL, backbone="gated_attn_only")
     monkeypatch.setattr(ablate_rows, "rows", partial(ablate_rows.rows, base=small))
     made = folder(tmp_path)
     flags = [word for name in ("data", "packed", "photos", "val") for word in (f"--{name}", str(made[name]))]
@@ -84,7 +84,7 @@ def test_data_rows_differ_in_their_share_of_layers(place, tmp_path):
 
 def test_flow_files_teach(tmp_path, monkeypatch, capsys):
     """exp2c and exp2e-file see the same batches; only the second hears what their flow files say."""
-    monkeypatch.setattr(ablate_rows, "rows", partial(ablate_rows.rows, base=replace(TOY, flow_only=True)))
+    monkeypatch.setattr(ablate_rows, "rows", partial(ablate_rows.rows, base=replace(SMALL, flow_only=True)))
     val, scenes = folder(tmp_path / "made")["val"], tmp_path / "scenes"
     scene(scenes / "one", 64, 96)
     where = [
@@ -125,7 +125,7 @@ def test_flow_files_teach(tmp_path, monkeypatch, capsys):
 
 
 def test_phase_3_on_the_plans_own_sets(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(ablate_rows, "rows", partial(ablate_rows.rows, base=replace(TOY, flow_only=True)))
+    monkeypatch.setattr(ablate_rows, "rows", partial(ablate_rows.rows, base=replace(SMALL, flow_only=True)))
     val = folder(tmp_path / "made")["val"]
     vimeo, x4k = layouts.vimeo(tmp_path / "vimeo"), layouts.xtrain(tmp_path / "x4k", size=(136, 136))
     places = [

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.data.made import folder
-from tests.models.interp.toy import TOY
+from tests.recipes.toy_feed import SMALL
 from tween.cli import train_interp
 from tween.cli.main import main
 from tween.cli.train import parser
@@ -25,7 +25,7 @@ QUICK = [
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        search, "arguments", partial(arguments, base=with_block(TOY, backbone="gated_attn_only"))
+        search, "arguments", partial(arguments, base=with_block(SMALL, backbone="gated_attn_only"))
     )
     made = folder(tmp_path)
     return [word for name in ("data", "packed", "photos", "val") for word in (f"--{name}", str(made[name]))]

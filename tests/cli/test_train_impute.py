@@ -280,6 +280,7 @@ def test_a_toy_learns_to_fill_better_than_its_fill(train, tmp_path, toy):
     assert last["refined/mse_missing"] < 0.95 * last["interp/mse_missing"]
 
 
+@pytest.mark.usefixtures("no_planes")
 @pytest.mark.parametrize(
     ("recipe", "flags", "said"),
     [

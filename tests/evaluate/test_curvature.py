@@ -34,6 +34,10 @@ def test_of_what_has_nothing_in_common_nothing_is_followed():
     assert bend(texture(1)[0], texture(2)[0], texture(3)[0]).seen < 0.1
 
 
+def test_where_nothing_moves_nothing_is_foreseen():
+    assert foreseen(texture().expand(4, -1, -1, -1), texture()[0]) == 0.0
+
+
 def test_motion_is_that_of_the_part_that_moves_most():
     """A quarter of the picture moves."""
     after = torch.cat((shifted(6.0, 0.0)[:, :, :40], shifted(0.0, 0.0)[:, :, 40:]), 2)

@@ -20,7 +20,9 @@ from tween.recipes.ablate import Lab, Setting, ablate, cached, content, key, lab
 from tween.recipes.ablate_rows import rows
 from tween.recipes.feeds import clips
 
-SMALL = with_block(replace(TOY, depths=(1, 1, 1)), backbone="gated_attn_only")  # the quicker branch
+SMALL = with_block(
+    replace(TOY, stem_stride=4, depths=(1, 1, 1)), backbone="gated_attn_only"
+)  # the quicker branch
 SETTING = Setting(steps=2, batch_size=2, crop=64, precision="fp32")
 
 

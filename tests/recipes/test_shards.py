@@ -3,7 +3,7 @@
 import pytest
 
 from tests.data.test_shards import samples
-from tests.models.interp.toy import TOY
+from tests.recipes.toy_feed import SMALL
 from tween.core import TweenError
 from tween.data.shards import write
 from tween.engine import train
@@ -26,7 +26,7 @@ def run(folders, tmp_path, phase=1, plan=PLAN):
     return thesis(
         phase=phase,
         batch=feed,
-        config=TOY,
+        config=SMALL,
         plan=plan,
         device="cpu",
         batch_size=2,

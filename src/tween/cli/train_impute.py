@@ -95,23 +95,7 @@ def add_impute(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--feature-locations", type=int, choices=(0, 1), default=0, help="every place by itself, too"
     )
-    p.add_argument("--vanilla-loss-weight", type=float, default=0.0, help="of drifting without features")
-    p.add_argument("--objective", choices=("drift", "paired", "both"), help="drift; both for toys")
-    p.add_argument("--paired-loss-weight", type=float, help="of the error of what was missing")
-    p.add_argument(
-        "--interp-mode", help="idw, idw4, laplacian; of clips nearest, linear, slerp, idw, sinkhorn, fast"
-    )
-    p.add_argument(
-        "--corrupt-mode", choices=("none", "dist", "gauss"), default="none", help="noise on what is missing"
-    )
-    p.add_argument("--corrupt-sigma", type=float, default=0.1)
-    p.add_argument(
-        "--replace-keyframes",
-        type=float,
-        default=0.0,
-        metavar="P",
-        help="of clips: probability of a worn keyframe, which may be changed",
-    )
+    _objective(p)
     p.add_argument("--keep-anchors-fixed", type=int, choices=(0, 1), default=0)
     p.add_argument("--predict", choices=("residual", "clean"), default="residual")
     p.add_argument(
@@ -136,6 +120,27 @@ def add_impute(p: argparse.ArgumentParser) -> None:
     _dealing(p)
     _training(p)
     _machine(p)
+
+
+def _objective(p: argparse.ArgumentParser) -> None:
+    """What is undone, and how the answer is judged."""
+    p.add_argument("--vanilla-loss-weight", type=float, default=0.0, help="of drifting without features")
+    p.add_argument("--objective", choices=("drift", "paired", "both"), help="drift; both for toys")
+    p.add_argument("--paired-loss-weight", type=float, help="of the error of what was missing")
+    p.add_argument(
+        "--interp-mode", help="idw, idw4, laplacian; of clips nearest, linear, slerp, idw, sinkhorn, fast"
+    )
+    p.add_argument(
+        "--corrupt-mode", choices=("none", "dist", "gauss"), default="none", help="noise on what is missing"
+    )
+    p.add_argument("--corrupt-sigma", type=float, default=0.1)
+    p.add_argument(
+        "--replace-keyframes",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="of clips: probability of a worn keyframe, which may be changed",
+    )
 
 
 def add_latent_mae(p: argparse.ArgumentParser) -> None:

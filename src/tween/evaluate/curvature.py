@@ -48,7 +48,7 @@ def foreseen(frames: Tensor, middle: Tensor) -> float:
 
     With offset b of a place, as in `bend`, and accelerations a1 and a2 found at the inner frames, where it comes from
     and where it goes to, it is the share of sum |b|^2 that b' = -(a1 + a2) / 16 takes away: 1 - sum |b - b'|^2 / sum
-    |b|^2. By DIS, of the places that can be followed through all; nan where there is none.
+    |b|^2. By DIS, of the places that can be followed through all; 0 if nothing bends.
     """
     first, before, after, last = frames
     (f0, seen0), (f1, seen1) = followed(middle, before), followed(middle, after)
@@ -59,7 +59,8 @@ def foreseen(frames: Tensor, middle: Tensor) -> float:
         accelerations.append(x[:2])
         seen = seen & (x[2] > 0.9)
     offset, told = -(f0 + f1)[:, seen] / 2, -sum(accelerations)[:, seen] / 16
-    return 1 - ((offset - told).square().sum() / offset.square().sum()).item()
+    whole, left = offset.square().sum().item(), (offset - told).square().sum().item()
+    return 1 - left / whole if whole else 0.0
 
 
 def motion(before: Tensor, after: Tensor) -> float:

@@ -53,9 +53,7 @@ def mark(frames: Iterable[Frame], *, scene: Scene = "hold") -> Iterator[Marked]:
     """
     if scene not in get_args(Scene):
         raise TweenError(f"scene should be one of {', '.join(get_args(Scene))}, but got {scene!r}")
-    same: deque[bool] = (
-        deque()
-    )  # of the frames held back; `itertools.tee` would keep up to 57 that have passed
+    same: deque[bool] = deque()  # of frames held back; `itertools.tee` would keep up to 57 that have passed
 
     def watched() -> Iterator[Frame]:
         for frame, change in duplicates.mark(frames):

@@ -133,7 +133,7 @@ def test_on_a_gpu_graphs_are_the_network(precision, tolerance):
     state = begin(filler, clip)
     for k in range(5):
         ends = Fraction(k), Fraction(k + 1)
-        times = tuple(k + Fraction(i, 3) for i in (1, 2))
+        times = tuple(k + x for x in (Fraction(1, 50), Fraction(1, 3), Fraction(2, 3)))
         made, state = filler.fill(state, clip[:, k : k + 2], ends, times)
         plain = InterpFiller(filler.net)  # a filler's first sight of a shape is never a graph
         for i, time in enumerate(times):

@@ -51,7 +51,7 @@ cuts = st.sets(st.integers(1, N - 1)).map(sorted)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(ends=cuts)
 def test_decoding_in_parts_is_decoding_at_once_bit_for_bit(config, ends):
     net, latents = vae(config), latents_of(N, config)
@@ -62,7 +62,7 @@ def test_decoding_in_parts_is_decoding_at_once_bit_for_bit(config, ends):
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(ends=cuts)
 def test_encoding_in_parts_is_encoding_at_once_bit_for_bit(config, ends):
     net, frames = vae(config), frames_of(N, config)
@@ -72,7 +72,7 @@ def test_encoding_in_parts_is_encoding_at_once_bit_for_bit(config, ends):
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(ends=cuts)
 def test_whole_chunks_as_trained_are_the_latents_one_by_one(config, ends):
     net, latents = vae(config, torch.float64), latents_of(N, config, dtype=torch.float64)
@@ -98,7 +98,7 @@ def test_blocks_of_three_latents_are_nine_frames_and_then_twelve():
     assert [net.decode(block)[0].shape[1] for block in latents.split(3, 1)] == [9, 9, 9]  # a new clip each
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(at=st.integers(1, N - 1))
 def test_nothing_looks_ahead(at):
     net, latents, frames = vae(), latents_of(N, b=1), frames_of(N, b=1)

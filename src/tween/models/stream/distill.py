@@ -130,7 +130,8 @@ def rollout(net: StreamNet, sampling: Sampling, shape: torch.Size, actions: Acti
         made.append(x)
         if block < blocks - 1:  # nobody sees the last one
             with torch.no_grad():
-                seen = noised(x.detach(), sampling.remember, torch.randn_like(x))
-                net(seen, flat(sampling.remember, x), own, image, cache=cache)
+                share = sampling.remember
+                seen = noised(x.detach(), share, torch.randn_like(x)) if share else x.detach()
+                net(seen, flat(share, x), own, image, cache=cache)
             cache = advance(cache, config, own)
     return torch.cat(made, 1)
