@@ -11,7 +11,9 @@ import json
 from pathlib import Path
 
 from tween.data.record_doom import RATE, Doom, record_in_bulk
+from tween.models.stream.config import DOOM
 from tween.models.stream.sampling import Sampling, even
+from tween.models.stream.timeline import frames_of
 from tween.recipes import world_parts as parts
 from tween.recipes.world import HELD_SEED, PARTS, openings
 from tween.zoo import ZOO
@@ -21,11 +23,12 @@ from tween.zoo.shards import digest, split
 from tween.zoo.world_cards import write_world_card
 from tween.zoo.worlds import save_world
 
+FRAMES = frames_of(1 + DOOM.rule.block) - frames_of(1)  # of a block
 LIMITS = {
     "doom": [
         "It remembers the last blocks alone: what was out of sight for longer may have changed when one looks again.",
         "Doors, monsters, weapons and texts were never recorded; maps are those of Freedoom Phase 2.",
-        "An action is heard at the beginning of the next block of 12 frames, 0.7 s.",
+        f"An action is heard at the beginning of the next block of {FRAMES} frames, {float(FRAMES / RATE):.2f} s.",
     ],
     "vae-small": [
         "Trained on pictures of one game at 128x96 alone; other pictures come back worse.",
@@ -35,18 +38,7 @@ LIMITS = {
 
 def main() -> None:
     """Read the options above, pack, and write the cards of what is registered."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument(
-        "--student", action="store_true", help="release the student, not what it learned from"
-    )
-    parser.add_argument("--shift", type=float, default=5.0)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0, help="of the recording")
-    parser.add_argument("--gpu", required=True)
-    parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--commit", required=True)
-    options = parser.parse_args()
+    options = parsed()
     path = WEIGHTS / "doom.safetensors"
     params = pack(options, path)
     for part in split(path):
@@ -71,13 +63,35 @@ def main() -> None:
             )
 
 
+def parsed(argv: list[str] | None = None) -> argparse.Namespace:
+    """The options above; those of sampling are by default those of `tween train doom`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument(
+        "--student", action="store_true", help="release the student, not what it learned from"
+    )
+    parser.add_argument("--shift", type=float, default=5.0)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--remember", type=float, default=0.1, help="as it was judged with")
+    parser.add_argument("--seed", type=int, default=0, help="of the recording")
+    parser.add_argument("--gpu", required=True)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--commit", required=True)
+    return parser.parse_args(argv)
+
+
+def played(options: argparse.Namespace) -> Sampling:
+    """How the released world makes its blocks."""
+    how = {"shift": options.shift, "remember": options.remember}
+    return Sampling(**how) if options.student else even(options.steps, **how)
+
+
 def pack(options: argparse.Namespace, path: Path) -> dict[str, int]:
     """Write the world; its pictures are recorded anew. How many weights each entry has."""
     codec = parts.codec(options.out / f"{PARTS[0]}.safetensors", "cpu").half()
     net = parts.network(options.out / f"{PARTS[2 if options.student else 1]}.safetensors", "cpu").half()
-    sampling = Sampling(shift=options.shift) if options.student else even(options.steps, shift=options.shift)
     held = record_in_bulk(Doom(seed=options.seed + HELD_SEED), episodes=48, processes=2)
-    save_world(path, net, codec, sampling, name="doom", rate=RATE, pictures=openings(held))
+    save_world(path, net, codec, played(options), name="doom", rate=RATE, pictures=openings(held))
     count = {"doom": net, "vae-small": codec}
     weights = {name: sum(p.numel() for p in module.parameters()) for name, module in count.items()}
     return weights | {"doom": sum(weights.values())}

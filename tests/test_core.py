@@ -1,6 +1,5 @@
 """Exact numbers from what people have in hand."""
 
-import time
 from fractions import Fraction
 
 import numpy as np
@@ -47,8 +46,7 @@ def test_what_is_no_number(value):
         exact(value, "fps")
 
 
-def test_a_power_nobody_means_takes_no_time():
-    begun = time.perf_counter()
+def test_a_power_nobody_means_is_not_written_out():
+    """A hundred million digits would take minutes and gigabytes."""
     with pytest.raises(TweenError):
         exact("1e99999999")
-    assert time.perf_counter() - begun < 1

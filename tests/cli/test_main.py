@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +107,11 @@ def test_a_bug_is_one_line_and_exit_1(monkeypatch, capsys):
     err = capsys.readouterr().err
     assert err.startswith("tween: a bug: ZeroDivisionError at test_main.py:")
     assert err.count("\n") == 1
+
+
+def test_a_command_gives_signals_back(capsys):
+    """Who calls it from Python, as process pools do, is stopped by SIGTERM as before."""
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["interpolate", "absent.mp4", "-o", "out.mp4"]) == 2
+    assert "absent.mp4" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before

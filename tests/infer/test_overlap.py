@@ -58,13 +58,14 @@ def test_leaving_early_ends_the_threads_and_closes_the_source():
 
 
 def test_stages_overlap():
-    def slow(items):
+    """The third is at the first item while the second is at the next and the first at the one after that."""
+    together = threading.Barrier(3, timeout=30)
+
+    def stage(items, meeting):
         for item in items:
-            time.sleep(0.02)
+            if item == meeting:
+                together.wait()
             yield item
 
-    begun = time.perf_counter()
-    with ahead(slow(range(15)), 2) as a, ahead(slow(a), 2) as b:
-        for _ in slow(b):
-            pass
-    assert time.perf_counter() - begun < 0.02 * 15 * 2
+    with ahead(stage(range(15), 2), 2) as a, ahead(stage(a, 1), 2) as b:
+        assert list(stage(b, 0)) == list(range(15))

@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
 COMMANDS = {
@@ -58,12 +60,11 @@ def _run(command: str, argv: list[str]) -> int:
     if "WORLD_SIZE" in os.environ:  # DDP warns of its search for unused parameters, which is meant
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     _keep_pages()
-    if command in WRITERS:
-        _stop_as_ctrl_c()
     from tween.core import TweenError
 
     try:
-        return import_module(f"tween.cli.{command}").main(argv) or 0
+        with _stopped_as_by_ctrl_c() if command in WRITERS else nullcontext():
+            return import_module(f"tween.cli.{command}").main(argv) or 0
     except TweenError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -79,14 +80,21 @@ def _run(command: str, argv: list[str]) -> int:
         return 1
 
 
-def _stop_as_ctrl_c() -> None:
+@contextmanager
+def _stopped_as_by_ctrl_c() -> Iterator[None]:
     """Take a closed terminal, `kill` and `docker stop` for Ctrl-C, so that unfinished files are removed then, too."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
-        return
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
-            signal.signal(number, signal.default_int_handler)
+        numbers = []
+    # what the caller set stays: nohup ignores SIGHUP
+    plain = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in plain:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in plain:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _keep_pages() -> None:

@@ -43,9 +43,6 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
     p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
     p.add_argument("--steps", type=int, default=4, help="of sampling, before distillation")
-    p.add_argument(
-        "--remember", type=float, default=0.1, help="noise on what is remembered of a block, in use"
-    )
     p.add_argument("--rollouts", type=int, default=200, help="of a second, judged in the end")
     p.add_argument("--walks", type=int, default=64, help="of a minute, judged in the end")
     p.add_argument("--device", default="auto")
@@ -165,7 +162,8 @@ def stream(args: dict[str, Any]) -> int:
     from tween.zoo.load import place
 
     data, teacher, world, shift = read(args["data"]), args["distill"], args["world"], args["shift"]
-    sampling = Sampling(shift=shift) if teacher else even(4, shift=shift)
+    how = {"shift": shift, "remember": args["remember"]}
+    sampling = Sampling(**how) if teacher else even(4, **how)
     codec = parts.frozen(parts.codec(args["vae"], args["device"]))
     fed = recipes.fed(
         codec,
@@ -201,6 +199,9 @@ def stream(args: dict[str, Any]) -> int:
 def _rule(p: argparse.ArgumentParser) -> None:
     p.add_argument("--block", type=int, default=1, help="latents made together, each of four frames")
     p.add_argument("--window", type=int, default=6, help="latents that a block sees, its own among them")
+    p.add_argument(
+        "--remember", type=float, default=0.1, help="noise on what is remembered of a block, in use"
+    )
 
 
 def _shards(p: argparse.ArgumentParser, name: str, *, steps: int, batch_size: int, lr: float) -> None:
