@@ -4,10 +4,14 @@ from fractions import Fraction
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tween.metrics import psnr
-from tween.models.interp.ends import NEAR, drawn_in, inner
+from tween.models.interp.ends import NEAR, inner, pace
 from tween.models.interp.fast import FastNet
+from tween.models.interp.filler import InterpFiller
+from tween.models.interp.quality import QualityNet
 from tween.ops.warp import backward_warp
 from tween.zoo import load
 from tween.zoo.selfcheck import moving_pattern
@@ -16,6 +20,17 @@ from tween.zoo.selfcheck import moving_pattern
 @pytest.fixture(scope="module")
 def filler():
     return load("fast", device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module", params=[FastNet, QualityNet])
+def raw(request):
+    """Either network as it begins, with something to say in its last layers."""
+    torch.manual_seed(0)
+    net = request.param()
+    for name, weight in net.named_parameters():
+        if ".head." in name:
+            torch.nn.init.normal_(weight, std=0.02)
+    return InterpFiller(net)
 
 
 def made(filler, clip, t):
@@ -47,24 +62,37 @@ def test_motion_goes_on_evenly(filler):
 
 @torch.no_grad()
 @pytest.mark.parametrize("t", [NEAR, 1 - NEAR])
-def test_there_is_no_step_where_the_network_takes_over(t):
-    torch.manual_seed(0)
-    net, (a, b) = FastNet().eval(), moving_pattern().unbind(1)
-    at = torch.tensor([inner(t)])
-    found = net(a, b, at)
-    assert torch.allclose(drawn_in(a, b, found, at, at), found.prediction, atol=1e-5)
-    nearly = torch.tensor([t + (1e-4 if t > 0.5 else -1e-4)])
-    assert (drawn_in(a, b, found, at, nearly) - found.prediction).abs().max() < 0.01
+def test_there_is_no_step_where_the_network_takes_over(raw, t):
+    clip = moving_pattern()
+    alone = raw.net(*clip.unbind(1), torch.tensor([t])).prediction.clamp(0, 1)
+    nearly = t + (1e-4 if t > 0.5 else -1e-4)
+    assert (made(raw, clip, nearly) - alone).abs().max() < 0.01
 
 
 @torch.no_grad()
-def test_at_the_ends_are_the_known_frames():
-    torch.manual_seed(0)
-    net, (a, b) = FastNet().eval(), moving_pattern().unbind(1)
-    for end, known in ((0.0, a), (1.0, b)):
-        at = torch.tensor([inner(end)])
-        assert torch.allclose(drawn_in(a, b, net(a, b, at), at, torch.tensor([end])), known, atol=1e-4)
+def test_at_the_ends_are_the_known_frames(raw):
+    clip = moving_pattern()
+    for end, known in zip((0, 1), clip.unbind(1), strict=True):
+        alone = raw.net(*clip.unbind(1), torch.tensor([float(end)])).prediction.clamp(0, 1)
+        assert (alone - known).abs().max() > 0.01  # the network by itself does change it
+        assert torch.allclose(made(raw, clip, end), known, atol=1e-4)
 
 
-def test_inside_the_network_is_asked_itself():
-    assert [inner(t) for t in (0.0, NEAR, 0.3, 1 - NEAR, 1.0)] == [NEAR, NEAR, 0.3, 1 - NEAR, 1 - NEAR]
+@torch.no_grad()
+@pytest.mark.parametrize("t", [0.25, 0.5])
+def test_inside_it_is_the_network_itself(raw, t):
+    clip = moving_pattern()
+    assert torch.equal(made(raw, clip, t), raw.net(*clip.unbind(1), torch.tensor([t])).prediction.clamp(0, 1))
+
+
+@given(st.floats(0, 1, width=32))
+def test_pace_is_exactly_one_inside_and_never_beyond_the_known_frame(shown):
+    shown = torch.tensor([shown])
+    t = inner(shown)
+    by = pace(t, shown)
+    assert NEAR - 1e-6 <= float(t) <= 1 - NEAR + 1e-6
+    if torch.equal(t, shown):
+        assert all(x.item() == 1 for x in by)
+    assert 0 <= by.fade0 <= 1
+    assert 0 <= by.fade1 <= 1
+    assert max(by.fade0, by.fade1) == 1

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tween.models.interp.ends import Pace, faded, paced
 from tween.models.interp.match import Motion, motion_at
 from tween.nn.lgs import BlockConfig, LGSBlock
 from tween.nn.match import global_match, mutual
@@ -63,7 +64,8 @@ class Filled(NamedTuple):
     """A frame at t with what led to it.
 
     `prediction` `b 3 h w` unclamped; `flow_t0`, `flow_t1` `b 2 h w` px; `mask` `b 1 h w` the weight of frame 0;
-    `logit` `b 1 h w` of which the mask is the sigmoid; `residual` `b 3 h w` what is added to the blend;
+    `logit` `b 1 h w` of which the mask is the sigmoid, faded where `ends` says so; `residual` `b 3 h w` what is added
+    to the blend;
     `warped0`, `warped1` `b 3 h w` both frames brought to t;
     `levels` flows and mask logits at 1/16, 1/8, 1/4 of the size motion is estimated at, and at 1/4 of the frame's own,
     as `b 5 h w` (flow_t0, flow_t1 in pixels of that level, logit); `hidden` `b c h w` at the last of them.
@@ -249,8 +251,18 @@ class FastNet(nn.Module):
         slope, threshold = self.trust.float()
         return v * torch.sigmoid(slope * (certainty - threshold)), certainty
 
-    def at(self, image0: Tensor, image1: Tensor, f0: Features, f1: Features, m: Motion, t: Tensor) -> Filled:
-        """The frame at `t` (`b` in [0, 1]) from both frames, their features and their motion."""
+    def at(
+        self,
+        image0: Tensor,
+        image1: Tensor,
+        f0: Features,
+        f1: Features,
+        m: Motion,
+        t: Tensor,
+        by: Pace | None = None,
+    ) -> Filled:
+        """The frame at `t` (`b` in [0, 1]) from both frames, their features and their motion; with `by` the frame that
+        is shown from there, see `ends`."""
         t = t.view(-1, 1, 1, 1)
         flow, evidence = motion_at(m, t)
         start = torch.cat((flow, torch.zeros_like(flow[:, :1])), 1)
@@ -259,11 +271,11 @@ class FastNet(nn.Module):
         handed = self.hand4(hidden)
         level4, hidden = self._finer(self.refine4, f0.quarter, f1.quarter, level8, handed, t)
         finest, hidden = self._again(f0.finest, f1.finest, level4, handed, t)
-        flow_t0, flow_t1 = rescale_flow(finest[:, :4], image0.shape[-2:]).split(2, 1)
+        flow_t0, flow_t1 = paced(rescale_flow(finest[:, :4], image0.shape[-2:]), by)
         warped0, warped1 = backward_warp(image0, flow_t0), backward_warp(image1, flow_t1)
         logit, residual = self.synthesis(hidden, warped0, warped1)
         logit = logit + resize(finest[:, 4:], logit.shape[-2:])
-        mask = torch.sigmoid(logit)
+        mask, residual = faded(torch.sigmoid(logit), residual, by)
         prediction = warped1 + mask * (warped0 - warped1) + residual
         return Filled(
             prediction=prediction,

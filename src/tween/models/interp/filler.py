@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tween.models.interp import fast, quality
 from tween.models.interp.baselines import positions
-from tween.models.interp.ends import drawn_in, inner
+from tween.models.interp.ends import inner, pace
 from tween.models.interp.fast import FastNet, motion_size
 from tween.models.interp.quality import QualityNet
 from tween.ops.replay import replayed
@@ -40,8 +40,7 @@ class InterpFiller:
     def __init__(self, net: FastNet | QualityNet, *, scale: float = 1.0) -> None:
         self.net, self.scale = net.eval(), scale
         self.multiple, self.bytes_per_pixel = net.multiple, net.bytes_per_pixel
-        self._encode, self._pair = replayed(net.encode), replayed(net.pair)
-        self._at, self._near = replayed(self._picture), replayed(self._picture_near)
+        self._encode, self._pair, self._at = replayed(net.encode), replayed(net.pair), replayed(self._picture)
 
     def begin(self, shape: tuple[int, int, int, int], *, seed: int, device: Any, dtype: Any) -> Seen:
         """Nothing seen yet. The network draws nothing, so `seed` has no effect."""
@@ -65,18 +64,12 @@ class InterpFiller:
         motion = self._pair(f0, f1)
         frames = []
         for position in positions(known_t, query_t):
-            at = inner(position)
-            t, asked = (
-                torch.full((known.shape[0],), x, device=known.device)  # fp32 whatever the frames are
-                for x in (at, position)
-            )
-            seen = (image0, image1, f0, f1, motion, t)
-            frames.append(self._at(*seen) if at == position else self._near(*seen, asked))
+            shown = torch.full(
+                (known.shape[0],), position, device=known.device
+            )  # fp32 whatever the frames are
+            t = inner(shown)
+            frames.append(self._at(image0, image1, f0, f1, motion, t, pace(t, shown)))
         return torch.stack(frames, 1).to(known.dtype), Seen(known_t[1], f1)
 
     def _picture(self, *arguments: Any) -> Tensor:
         return self.net.at(*arguments).prediction.clamp(0, 1)
-
-    def _picture_near(self, image0: Tensor, image1: Tensor, *arguments: Any) -> Tensor:
-        *seen, at, t = arguments
-        return drawn_in(image0, image1, self.net.at(image0, image1, *seen, at), at, t).clamp(0, 1)

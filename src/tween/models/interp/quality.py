@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tween.models.interp import fast
 from tween.models.interp.context import ContextNet
+from tween.models.interp.ends import Pace, faded, paced
 from tween.models.interp.fast import FastConfig, FastNet, Filled, beside, motion_size, rescale_flow
 from tween.models.interp.match import Motion
 from tween.models.interp.refine import UNetRefine
@@ -111,8 +112,17 @@ class QualityNet(nn.Module):
         seen = [exchange(c0, c1) for exchange, c0, c1 in levels]
         return Pair(self.fast.pair(f0.fast, f1.fast), *zip(*seen, strict=True))
 
-    def at(self, image0: Tensor, image1: Tensor, f0: Features, f1: Features, pair: Pair, t: Tensor) -> Filled:
-        """The frame at `t` (`b` in [0, 1]). `levels` has one more than those of `fast`: the last word, full size."""
+    def at(
+        self,
+        image0: Tensor,
+        image1: Tensor,
+        f0: Features,
+        f1: Features,
+        pair: Pair,
+        t: Tensor,
+        by: Pace | None = None,
+    ) -> Filled:
+        """As `FastNet.at`. `levels` has one more than those of `fast`: the last word, full size."""
         first = self.fast.at(image0, image1, f0.fast, f1.fast, pair.motion, t)
         size = image0.shape[-2:]
         joined = self._carried(pair, first)
@@ -120,9 +130,9 @@ class QualityNet(nn.Module):
         flow = torch.cat((first.flow_t0, first.flow_t1), 1) + rescale_flow(out[:, :4], size)
         logit, residual = F.pixel_shuffle(out[:, 4:], 2).split((1, 3), 1)
         logit, residual = first.logit + logit, first.residual + residual
-        flow_t0, flow_t1 = flow.split(2, 1)
+        flow_t0, flow_t1 = paced(flow, by)
         warped0, warped1 = backward_warp(image0, flow_t0), backward_warp(image1, flow_t1)
-        mask = torch.sigmoid(logit)
+        mask, residual = faded(torch.sigmoid(logit), residual, by)
         return Filled(
             prediction=warped1 + mask * (warped0 - warped1) + residual,
             flow_t0=flow_t0,
