@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tween.core import Filler, Frame, TweenError, exact
-from tween.infer.fill import Fallback, Note, as_given, as_rgb
+from tween.infer.fill import Fallback, Note, as_given, as_rgb, on_host
 from tween.infer.memory import budget, fit
 from tween.infer.pipeline import Request, filled
 from tween.infer.plan import Scene
@@ -83,7 +83,7 @@ def frames(
 
 def _frames(wish, filler, device, fallbacks, on) -> Iterator[tuple[Fraction, Tensor]]:
     with filled(wish, filler, device=device, fallbacks=fallbacks, on=on) as (_, made):
-        for frame in made:
+        for frame in map(on_host, made):
             yield frame.time, frame.rgb
 
 

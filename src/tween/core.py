@@ -40,6 +40,10 @@ class Frame:
     rgb: Tensor
     source: bool = True
 
+    def on(self, device: Any) -> Tensor:
+        """`rgb` on a device."""
+        return self.rgb.to(device)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:

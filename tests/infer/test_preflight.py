@@ -8,7 +8,8 @@ from tests.infer import videos
 from tests.infer.fakes import Linear
 from tween.infer.memory import fit
 from tween.infer.pipeline import Request
-from tween.infer.preflight import _untouched, look
+from tween.infer.preflight import FLOATS, KEPT, _untouched, look
+from tween.video import arrays
 from tween.video.read import open_reader, probe
 
 
@@ -25,6 +26,15 @@ def test_a_plain_clip(tmp_path):
     assert found.memory["network"] == 48 * 64 * 100
     assert found.seconds > 0
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_frames_wait_as_planes_and_on_a_gpu_as_nothing_else(tmp_path, monkeypatch):
+    path = videos.write(tmp_path / "in.mp4", [Fraction(i, 30) for i in range(4)])
+    there = report(path).memory["frames"]
+    monkeypatch.setattr(arrays, "by_torch", lambda device: True)
+    planes = report(path).memory["frames"]
+    assert planes == KEPT * 48 * 64 * 3 // 2
+    assert there - planes == FLOATS * 48 * 64 * 12
 
 
 def test_animation_on_twos_with_variable_rate(tmp_path):

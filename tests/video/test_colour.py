@@ -1,4 +1,4 @@
-"""The conversion path: it undoes itself, and it agrees with the standards."""
+"""The conversion path: it undoes itself, and it agrees with the standards; by numpy and by torch, as on a GPU."""
 
 import av
 import numpy as np
@@ -7,8 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tween.video import chroma
-from tween.video.colour import Colour, cosited, from_rgb, matrix, to_rgb
+from tween.video import arrays, chroma
+from tween.video.coded import Planes
+from tween.video.colour import Colour, cosited, matrix
+from tween.video.convert import decoded, encoded, from_rgb
 from tween.video.planes import Layout, frame_of, planes_of
 
 FORMATS = [
@@ -58,6 +60,16 @@ def smooth(height, width, channels=3, seed=0):
     return torch.nn.functional.interpolate(small * 0.5 + 0.25, (height, width), mode="bicubic")[0]
 
 
+@pytest.fixture(params=["numpy", "torch"], autouse=True)
+def kind(request, monkeypatch):
+    """Every test goes both ways: CPU tensors are converted as those on a GPU are."""
+    monkeypatch.setattr(arrays, "by_torch", lambda device: request.param == "torch")
+
+
+def to_rgb(frame, colour):
+    return Planes.of(frame, colour).rgb
+
+
 def same_planes(a, b):
     return all(np.array_equal(x, y) for x, y in zip(planes_of(a)[1], planes_of(b)[1], strict=True))
 
@@ -83,15 +95,50 @@ def test_planes_come_back_for_every_tag(pix_fmt, code, limits, location):
 
 @given(
     st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 4]), st.sampled_from([1, 2, 4]), st.booleans(),
-    st.booleans(), st.integers(0, 99),
+    st.booleans(), st.sampled_from([np.asarray, torch.from_numpy]), st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
-def test_down_undoes_up_for_any_planes(height, width, step_y, step_x, cosited_y, cosited_x, seed):
+@settings(max_examples=300, deadline=None)
+def test_down_undoes_up_for_any_planes(height, width, step_y, step_x, cosited_y, cosited_x, array, seed):
     planes = np.random.default_rng(seed).standard_normal((2, -(-height // step_y), -(-width // step_x)))
-    large = chroma.up(planes, height, width, cosited=(cosited_y, cosited_x))
-    assert large.shape == (2, height, width)
+    large = chroma.up(array(planes), height, width, cosited=(cosited_y, cosited_x))
+    assert tuple(large.shape) == (2, height, width)
     back = chroma.down(large, *planes.shape[1:], cosited=(cosited_y, cosited_x))
     np.testing.assert_allclose(back, planes, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["both"], indirect=True)
+@pytest.mark.parametrize("pix_fmt", FORMATS)
+@pytest.mark.parametrize("tags", [(1, 1, 1), (6, 2, 2), (9, 1, 3), (8, 2, 4)])
+def test_numpy_and_torch_agree(pix_fmt, tags):
+    """To 1e-6 in what any codes mean, far outside the gamut too; and in the codes of any colours, but where the two
+    fall on both sides of a half, which is the likelier the more codes there are."""
+    layout = Layout.of(pix_fmt)
+    colour = Colour(matrix=tags[0], range=tags[1], location=tags[2]).assumed(layout, 37)
+    shapes = [plane.shape for plane in planes_of(from_rgb(smooth(37, 51, 4), pix_fmt, colour))[1]]
+    g, full = np.random.default_rng(5), 2**layout.bits - 1
+    planes = [
+        g.integers(0, full + 1, shape).astype(np.uint8 if full < 256 else np.uint16) for shape in shapes
+    ]
+    one, two = decoded(planes, layout, colour), decoded([torch.from_numpy(p) for p in planes], layout, colour)
+    assert isinstance(two, torch.Tensor)
+    np.testing.assert_allclose(one, two.numpy(), atol=1e-6)
+    rgb = g.random(one.shape, np.float32)
+    for a, b in zip(
+        encoded(rgb, layout, colour), encoded(torch.from_numpy(rgb), layout, colour), strict=True
+    ):
+        apart = np.abs(a.astype(int) - b.numpy().astype(int))
+        assert apart.max() <= 1
+        assert (apart > 0).mean() <= 1e-6 * full
+
+
+@pytest.mark.parametrize("pix_fmt", FORMATS)
+@pytest.mark.parametrize("height", [64, 131])
+def test_some_rows_are_those_of_the_whole(pix_fmt, height):
+    frame = from_rgb(smooth(height, 33, 4), pix_fmt, Colour())
+    planes = Planes.of(frame, Colour())
+    parts = [slice(row, row + 8) for row in range(0, height - 63, 64)]
+    kept = np.concatenate([planes.rows()[:, part] for part in parts], 1)
+    assert np.array_equal(planes.rows(parts), kept)
 
 
 @pytest.mark.parametrize("is_cosited", [True, False])
@@ -213,7 +260,7 @@ def test_threads_change_nothing(monkeypatch):
     seen = to_rgb(alone, Colour())
     monkeypatch.setattr(chroma.os, "cpu_count", lambda: 16)
     together = from_rgb(picture, "yuv420p10le", Colour())
-    assert len(list(chroma.bands(180, 1000, 90))) > 1
+    assert len(chroma.whole(180, 1000, 90)) > 1
     assert same_planes(alone, together)
     assert torch.equal(to_rgb(together, Colour()), seen)
     assert chroma._pool.cache_info().currsize == 1

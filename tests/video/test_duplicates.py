@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from tween.core import Frame
-from tween.video.duplicates import HELD, change, mark, pattern, retime, runs
+from tween.video.duplicates import HELD, Look, change, mark, pattern, retime, runs
 
 
 def drawing(step: int, speed: float = 3.0) -> torch.Tensor:
@@ -54,12 +54,16 @@ def test_a_still_clip():
     assert seen(clip([3] * 12)) == "still"
 
 
+def look(rgb):
+    return Look(Frame(time=Fraction(0), rgb=rgb))
+
+
 def test_a_small_mouth_is_motion():
     a = drawing(0)
     b = a.clone()
     b[:, 60:66, 100:110] = 0.1
-    assert not change(a, b).identical
-    assert not change(a, b).duplicate
+    assert not change(look(a), look(b)).identical
+    assert not change(look(a), look(b)).duplicate
 
 
 @pytest.mark.parametrize("speed", [0.1, 0.5, 2.0])
@@ -73,7 +77,7 @@ def test_slow_motion_is_not_identical(speed):
         F.grid_sample(wide, F.affine_grid(m, [1, 3, 240, 400], align_corners=False), align_corners=False)[0]
         for m in (theta, moved)
     )
-    assert not change(a, b).identical
+    assert not change(look(a), look(b)).identical
 
 
 def test_a_slow_fade_is_no_run():
@@ -97,5 +101,5 @@ def test_retiming_keeps_holds():
 
 def test_tiny_frames():
     a = torch.zeros(3, 2, 3)
-    assert change(a, a).identical
-    assert not change(a, a + 0.5).duplicate
+    assert change(look(a), look(a.clone())).identical
+    assert not change(look(a), look(a + 0.5)).duplicate

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tween.core import Filler, Frame, TweenError
-from tween.infer.plan import Gap, Marked
+from tween.infer.plan import Gap
+from tween.video.coded import Coded
 
 Fallback = tuple[str, Callable[[], Filler]]
 
@@ -33,7 +35,8 @@ def fill(
     on: Callable[[Note], None] = lambda note: None,
     cond: Any = None,
 ) -> Iterator[Frame]:
-    """A frame for every tick. Source frames pass through as the objects they are; others have `source=False`.
+    """A frame for every tick. Source frames pass through as the objects they are; others have `source=False`, and what
+    was made lies on `device`, see `on_host`. No more than one gap's pictures are kept there.
 
     All ticks of a gap go to the filler in one call. Its state follows from gap to gap, so that what it computed
     for the shared frame is used again; after a cut, a copied gap or an empty one it begins anew.
@@ -53,10 +56,18 @@ def fill(
         times = [tick.time for tick in gap.ticks if tick.t]
         if not times or gap.how != "fill":
             hand.forget()
-            yield from _shown(gap, {time: _still(gap, time) for time in times})
-        else:
-            made = hand.fill(gap, times)
-            yield from _shown(gap, dict(zip(times, made, strict=True)))
+            yield from _shown(gap, partial(_still, gap, device=device))
+        else:  # nothing here may hold what was made while the next gap is filled
+            yield from _shown(gap, dict(zip(times, hand.fill(gap, times), strict=True)).pop)
+
+
+def on_host(frame: Frame) -> Frame:
+    """The same frame with its picture in main memory."""
+    if isinstance(frame, Coded) or frame.rgb.device.type == "cpu":
+        return frame
+    pin = frame.rgb.is_cuda  # several times faster
+    rgb = torch.empty(frame.rgb.shape, dtype=frame.rgb.dtype, pin_memory=pin).copy_(frame.rgb)
+    return replace(frame, rgb=rgb)
 
 
 def as_rgb(frames: Tensor) -> Tensor:
@@ -76,36 +87,26 @@ def as_given(made: Tensor, frames: Tensor) -> Tensor:
     return made.mean(2, keepdim=True) if c == 1 else made
 
 
-def pinned(marked: Iterable[Marked]) -> Iterator[Marked]:
-    """The same with pixels in page-locked memory, from which a GPU takes them several times faster."""
-    for item in marked:
-        yield replace(item, frame=replace(item.frame, rgb=item.frame.rgb.pin_memory()))
-
-
-def _to_host(made: Tensor) -> Tensor:
-    if made.device.type != "cuda":
-        return made.cpu()
-    return torch.empty(made.shape, dtype=made.dtype, pin_memory=True).copy_(made)
-
-
-def _shown(gap: Gap, made: dict[Fraction, Tensor]) -> Iterator[Frame]:
+def _shown(gap: Gap, picture: Callable[[Fraction], Tensor | None]) -> Iterator[Frame]:
+    """The frames of a gap; where there is no picture of a time, the left one is shown."""
     for tick in gap.ticks:
-        if tick.t:
-            yield Frame(time=tick.time, rgb=made[tick.time], source=False)
+        if tick.t and (rgb := picture(tick.time)) is not None:
+            yield Frame(time=tick.time, rgb=rgb, source=False)
         elif tick.time == gap.left.time:
             yield gap.left
         else:
             yield replace(gap.left, time=tick.time, source=False)
 
 
-def _still(gap: Gap, time: Fraction) -> Tensor:
+def _still(gap: Gap, time: Fraction, device: Any) -> Tensor | None:
     if gap.how != "blend":
-        return gap.left.rgb
-    return gap.left.rgb.lerp(gap.right.rgb, float((time - gap.left.time) / (gap.right.time - gap.left.time)))
+        return None
+    part = float((time - gap.left.time) / (gap.right.time - gap.left.time))
+    return gap.left.on(device).lerp(gap.right.on(device), part)
 
 
 class _Hand:
-    """The filler in use with its state, and the frames that lie on the device already."""
+    """The filler in use with its state."""
 
     def __init__(
         self,
@@ -123,7 +124,6 @@ class _Hand:
     def forget(self) -> None:
         self.state: Any = None
         self.upto: Frame | None = None
-        self.there: list[tuple[Frame, Tensor]] = []
 
     def fill(self, gap: Gap, times: list[Fraction]) -> Sequence[Tensor]:
         """One made picture `c h w` a time; steps down and tries again while memory runs out."""
@@ -137,8 +137,7 @@ class _Hand:
             self._step_down(message)
 
     def _fill(self, gap: Gap, times: list[Fraction]) -> Sequence[Tensor]:
-        self.there = [(frame, self._upload(frame)) for frame in gap.known]
-        frames = torch.stack([pixels for _, pixels in self.there])[None]
+        frames = torch.stack([frame.on(self.device) for frame in gap.known])[None]
         known = as_rgb(frames)
         with torch.inference_mode():
             if self.upto is not gap.left:
@@ -150,13 +149,7 @@ class _Hand:
             known_t = [frame.time for frame in gap.known]
             made, self.state = self.filler.fill(state, known, known_t, times, self.cond)
             self.upto = gap.right
-            return _to_host(as_given(made.float().clamp(0, 1), frames))[0]
-
-    def _upload(self, frame: Frame) -> Tensor:
-        for known, pixels in self.there:
-            if known is frame:
-                return pixels
-        return frame.rgb.to(self.device, non_blocking=True)
+            return as_given(made.float().clamp(0, 1), frames)[0]
 
     def _step_down(self, message: str) -> None:
         self.forget()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,13 +14,14 @@ from typing import Any
 import torch
 
 from tween.core import Filler, Frame
-from tween.infer.fill import Fallback, Note, fill, pinned
+from tween.infer.fill import Fallback, Note, fill
 from tween.infer.overlap import Meter, ahead
-from tween.infer.plan import Scene, gaps, mark
-from tween.video import duplicates
-from tween.video.images import ImageReader
+from tween.infer.plan import Marked, Scene, gaps, mark
+from tween.video import arrays, duplicates
+from tween.video.coded import Drawn
+from tween.video.images import ImageReader, ImageWriter
 from tween.video.read import FileReader, open_reader
-from tween.video.write import open_writer
+from tween.video.write import VideoWriter, open_writer
 
 Reader = FileReader | ImageReader
 DEPTH = 4  # frames that wait between two stages
@@ -64,7 +66,9 @@ class Summary:
     Attributes:
         frames_in, frames_out, untouched: decoded, written, and decoded ones among the written.
         seconds: wall clock.
-        rates: stage -> frames a second it did while it worked: decode (with detection), infer, encode.
+        rates: stage -> frames a second it did while it worked: decode (with detection), infer, encode. Colours
+            are converted in the thread that needs it: on a GPU all in infer, else the source's in infer, the rest in
+            encode.
         bottleneck: the stage that worked longest.
         warnings: what could not be kept, and what was mended.
     """
@@ -114,6 +118,18 @@ class Placed:
         return tick if abs(tick - time) <= self.reader.info.time_base * self.request.stretch / 2 else time
 
 
+def _pinned(marked: Iterable[Marked]) -> Iterator[Marked]:
+    for item in marked:
+        yield replace(item, frame=replace(item.frame, planes=item.frame.planes.pinned()))
+
+
+def _drawn(
+    frames: Iterable[Frame], writer: VideoWriter | ImageWriter, device: Any
+) -> Iterable[Frame | Drawn]:
+    """What waits for the encoder: of frames on a GPU, what it takes. Others it converts itself, in its own thread."""
+    return map(partial(writer.draw, device=device), frames) if arrays.by_torch(device) else frames
+
+
 @contextmanager
 def filled(
     request: Request,
@@ -124,7 +140,8 @@ def filled(
     on: Callable[[Event], None] = lambda event: None,
     meter: Meter | None = None,
 ) -> Iterator[tuple[Reader, Iterator[Frame]]]:
-    """The open reader and the frames of `request`, decoded in a thread of its own; leave the block to stop it.
+    """The open reader and the frames of `request` as `fill` gives them, decoded in a thread of its own; leave the block
+    to stop it.
 
     Raises:
         TweenError: as `open_reader` and `fill`.
@@ -134,7 +151,7 @@ def filled(
         frames = duplicates.retime(source) if request.retime else source
         found = mark(frames, scene=request.scene)
         if torch.device(device).type == "cuda":
-            found = pinned(found)
+            found = _pinned(found)
         with ahead(found, DEPTH, meter) as marked:
             between = gaps(
                 marked,
@@ -181,7 +198,7 @@ def interpolate(
             stretch=request.stretch,
             **encoding,
         ) as writer,
-        ahead(made, DEPTH, infer) as frames,
+        ahead(_drawn(made, writer, device), DEPTH, infer) as frames,
     ):
         first = None
         for frame in frames:

@@ -14,13 +14,18 @@ import torch
 from tween.core import Frame
 from tween.infer.memory import peak
 from tween.infer.pipeline import DEPTH, Request
+from tween.infer.plan import MOST
 from tween.infer.tile import Tiled
-from tween.video import duplicates, interlace, scenes
+from tween.video import arrays, duplicates, interlace, scenes
 from tween.video.info import VideoInfo
+from tween.video.planes import Layout
 from tween.video.read import open_reader
 
 JITTER = Fraction(1, 20)  # of a frame; time stamps of constant-rate files are rounded to milliseconds
-COPIES = 2 * DEPTH + scenes.FLASH + 2 * scenes.WINDOW + 8  # whole frames, as floats, that the stages hold
+KEPT = 2 * DEPTH + scenes.FLASH + 2 * scenes.WINDOW + 8  # pictures that the stages hold, as planes
+FLOATS = (
+    DEPTH + MOST + 4
+)  # pictures that wait to be shown, are made and seen; all of them on a GPU, if there is one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +104,20 @@ def look(request: Request, info: VideoInfo, filler: Tiled, device: Any) -> Repor
         tiles=len(tiles),
         memory={
             "network": peak(filler, info.height, info.width),
-            "frames": COPIES * (3 + info.alpha) * 4 * info.width * info.height,
+            "frames": _frames(info, device),
         },
         seconds=read + to_fill * _seconds_a_frame(filler, seen.moving, device),
         warnings=warnings,
     )
+
+
+def _frames(info: VideoInfo, device: Any) -> int:
+    """Bytes in main memory of the frames that are held there at once."""
+    layout, pixels = Layout.of(info.pix_fmt), info.width * info.height
+    chroma = 0 if layout.grey else 2 / (layout.steps[0] * layout.steps[1])
+    planes = (1 + chroma + info.alpha) * (1 if info.bits <= 8 else 2)
+    floats = 0 if arrays.by_torch(device) else FLOATS * (3 + info.alpha) * 4
+    return int(pixels * (KEPT * planes + floats))
 
 
 def _watch(frames: Iterable[Frame]) -> _Seen:

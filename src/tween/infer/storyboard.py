@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tween.core import Filler, Frame, TweenError
-from tween.infer.fill import Fallback, Note, as_given, as_rgb, fill
+from tween.infer.fill import Fallback, Note, as_given, as_rgb, fill, on_host
 from tween.infer.plan import Marked, gaps
 
 CLOSE = Fraction(1, 100)  # of a frame: what a decimal such as 0.333 is off by, and nobody sees
@@ -108,7 +108,8 @@ def storyboard(
         future=filler.future,
         most=getattr(filler, "most", None),
     )
-    return fill(parts, filler, device=device, seed=seed, fallbacks=fallbacks, on=on, cond=cond)
+    made = fill(parts, filler, device=device, seed=seed, fallbacks=fallbacks, on=on, cond=cond)
+    return map(on_host, made)
 
 
 def settled(

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 from tween.core import Filler, Frame, TweenError
-from tween.infer.fill import fill
+from tween.infer.fill import fill, on_host
 from tween.infer.plan import gaps, mark
 from tween.infer.script import Script
 from tween.infer.session import Session
@@ -102,4 +102,4 @@ def smooth(
 
     known = mark(watched(), scene="off")
     parts = gaps(known, fps, end=lambda: end, scene="off", past=filler.past, future=filler.future)
-    return fill(parts, filler, device=device)
+    return map(on_host, fill(parts, filler, device=device))

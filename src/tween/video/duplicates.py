@@ -11,12 +11,13 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
-from torch import Tensor
 
 from tween.core import Frame
+from tween.video import coded
 
 BLOCK = 8  # pixels; a mouth that moves fills a block long before it moves the mean of a frame
 STRIPS = 8 * BLOCK
@@ -55,20 +56,38 @@ class Change:
         return self.noise < NOISE and self.moved < VISIBLE + 5.5 * self.noise / BLOCK
 
 
-def change(a: Tensor, b: Tensor) -> Change:
-    """How frame `b` differs from `a`, both `c h w` in [0, 1] and of one size (RGB, or RGB and alpha).
+class Look:
+    """A frame's pixels `c h w`, made as far as somebody looks."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+
+    @cached_property
+    def strips(self) -> np.ndarray | None:
+        """An eighth of the picture, from top to bottom; None of a low one."""
+        height = coded.size(self.frame)[0] // STRIPS * STRIPS
+        parts = [slice(row, row + BLOCK) for row in range(0, height, STRIPS)]
+        return coded.rows(self.frame, parts) if parts else None
+
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """All of it."""
+        return coded.rows(self.frame)
+
+
+def change(a: Look, b: Look) -> Change:
+    """How frame `b` differs from `a`, both of one size and RGB, or RGB and alpha.
 
     The noise is taken from the change's horizontal differences, which a fade leaves alone: 1.4826 times the median of
     their absolute values is the standard deviation of Gaussian ones, and that is sqrt(2) times the noise's.
     """
-    one, two = a.numpy(), b.numpy()
-    h = a.shape[1] // STRIPS * STRIPS
-    if h:  # most frames move everywhere: an eighth of the picture tells
-        rows = np.arange(h).reshape(-1, STRIPS)[:, :BLOCK].ravel()
-        found = _change(one[:, rows], two[:, rows])
+    if coded.equal(a.frame, b.frame):
+        return Change(block=0.0, moved=0.0, noise=0.0)
+    if a.strips is not None:  # most frames move everywhere: an eighth of the picture tells
+        found = _change(a.strips, b.strips)
         if not found.identical and not found.duplicate:
             return found
-    return _change(one, two)
+    return _change(a.whole, b.whole)
 
 
 def _change(a: np.ndarray, b: np.ndarray) -> Change:
@@ -95,12 +114,13 @@ def mark(frames: Iterable[Frame]) -> Iterator[tuple[Frame, Change | None]]:
 
     A run is compared with its first frame, so that a slow fade is not a run of duplicates.
     """
-    first: Frame | None = None
+    first: Look | None = None
     for frame in frames:
-        found = change(first.rgb, frame.rgb) if first else None
+        look = Look(frame)
+        found = change(first, look) if first else None
         yield frame, found
         if found is None or not found.duplicate:
-            first = frame
+            first = look
 
 
 def retime(frames: Iterable[Frame]) -> Iterator[Frame]:

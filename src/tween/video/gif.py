@@ -10,7 +10,8 @@ import av.filter
 from torch import Tensor
 
 from tween.core import TweenError
-from tween.video.colour import FULL, Colour, from_rgb
+from tween.video.colour import FULL, Colour
+from tween.video.convert import from_rgb
 from tween.video.info import VideoInfo
 
 _FASTEST = 50  # players slow down delays below 2/100 s

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,9 +16,12 @@ import torch
 from torch import Tensor
 
 from tween.core import Frame, TweenError
+from tween.video import arrays
+from tween.video.coded import Coded, Drawn, Planes
 from tween.video.colour import FULL, Colour
 from tween.video.errors import explained
 from tween.video.info import VideoInfo
+from tween.video.planes import Layout
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 _NUMBER = re.compile(r"%0?(\d*)d")
@@ -67,7 +71,7 @@ class ImageReader:
         self.end = Fraction(0)
         self.info = self._describe(str(path), load(files[0][1]))
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Coded]:
         for number, file in self._files:
             time = number / self._rate
             if time < self._from:
@@ -76,21 +80,26 @@ class ImageReader:
                 self.end = self._to
                 return
             self.end = time + 1 / self._rate
-            yield Frame(time=time, rgb=self._rgb(file))
+            yield Coded(time=time, planes=self._planes(file))
         if not self.end:
             raise TweenError(f"expected images in the part asked for, but {self.info.path} has none there")
 
-    def _rgb(self, file: Path) -> Tensor:
+    def _planes(self, file: Path) -> Planes:
         pixels = load(file)
         if pixels.shape[:2] != (self.info.height, self.info.width):
             raise TweenError(
                 f"expected images of one size, {self.info.width}x{self.info.height}, but {file} is "
                 f"{pixels.shape[1]}x{pixels.shape[0]}; scale or crop it first"
             )
-        rgb = pixels.astype(np.float32).transpose(2, 0, 1) / np.float32(np.iinfo(pixels.dtype).max)
-        if self.info.alpha and len(rgb) == 3:
-            rgb = np.concatenate([rgb, np.ones_like(rgb[:1])])
-        return torch.from_numpy(np.ascontiguousarray(rgb[: 4 if self.info.alpha else 3]))
+        red, green, blue, *alpha = cv2.split(pixels)
+        if self.info.alpha and not alpha:
+            alpha = [np.full_like(red, np.iinfo(red.dtype).max)]
+        planes = [green, blue, red, *(alpha if self.info.alpha else ())]
+        return Planes(
+            planes=tuple(torch.from_numpy(plane) for plane in planes),
+            layout=Layout.of(("gbrap" if self.info.alpha else "gbrp") + ("16le" if red.itemsize > 1 else "")),
+            colour=self.info.colour,
+        )
 
     def _describe(self, path: str, first: np.ndarray) -> VideoInfo:
         span = self._files[-1][0] + 1
@@ -137,10 +146,16 @@ class ImageWriter:
         self._bits, self._count = info.bits, 0
         self.warnings = [f"images hold no time and no sound; play them at {rate} frames a second"]
 
-    def write(self, frame: Frame) -> None:
-        """Write one frame `c h w` in [0, 1] under the next number, from 1 on."""
+    def draw(self, frame: Frame, device: Any = "cpu") -> Drawn:
+        """A frame as whole code values, converted on `device`."""
+        picture = pixels(frame.on(device), self._target.suffix, self._bits)
+        return Drawn(time=frame.time, source=frame.source, picture=picture)
+
+    def write(self, frame: Frame | Drawn) -> None:
+        """Write one frame under the next number, from 1 on."""
         self._count += 1
-        save(numbered(self._folder / self._target.name, self._count), frame.rgb, self._bits)
+        drawn = frame if isinstance(frame, Drawn) else self.draw(frame)
+        store(numbered(self._folder / self._target.name, self._count), drawn.picture)
 
     def finish(self) -> None:
         """Move the images to where they belong, in place of those of the same pattern that were there."""
@@ -182,14 +197,21 @@ def save(file: Path, rgb: Tensor, bits: int) -> None:
     Raises:
         TweenError: if the format is unknown or the disk is full.
     """
-    suffix = file.suffix.lower()
-    deep = bits > 8 and suffix in (".png", ".tif", ".tiff")
-    channels = 3 if suffix in (".jpg", ".jpeg", ".bmp") else len(rgb)
+    store(file, pixels(rgb, file.suffix, bits))
+
+
+def pixels(rgb: Tensor, suffix: str, bits: int) -> np.ndarray:
+    """What `save` writes, `h w c` with blue first, uint8 or uint16."""
+    deep = bits > 8 and suffix.lower() in (".png", ".tif", ".tiff")
     full = 65535 if deep else 255
-    pixels = np.rint(rgb[:channels].detach().float().cpu().numpy().clip(0, 1) * full).transpose(1, 2, 0)
-    pixels = np.ascontiguousarray(
-        pixels[..., [2, 1, 0, 3][:channels]].astype(np.uint16 if deep else np.uint8)
-    )
+    order = [2, 1, 0, 3][: 3 if suffix.lower() in (".jpg", ".jpeg", ".bmp") else len(rgb)]
+    array = arrays.of(rgb)
+    return np.stack(arrays.host([arrays.codes(array[c] * full, full) for c in order]), 2)
+
+
+def store(file: Path, pixels: np.ndarray) -> None:
+    """Write what `pixels` gave, as for `save`."""
+    suffix = file.suffix.lower()
     quality = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95], ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101]}
     ok, data = cv2.imencode(suffix, pixels, quality.get(suffix.replace("jpeg", "jpg"), []))
     if not ok:

@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from tween.core import TweenError
-from tween.video.colour import to_rgb
+from tween.video.coded import Planes
 from tween.video.info import VideoInfo, opened, pictures, probe_file
 
 
@@ -67,7 +67,7 @@ def _collect(path: Path, missing: set[int], found: dict[int, np.ndarray], *, see
                 container.seek(min(missing), stream=video)
             for frame in container.decode(video):
                 if frame.pts in missing:
-                    rgb = (to_rgb(frame, info.colour)[:3] * 255).round().byte()
+                    rgb = (Planes.of(frame, info.colour, alpha=False).rgb * 255).round().byte()
                     found[frame.pts] = rgb.permute(1, 2, 0).numpy()
                     missing.discard(frame.pts)
                 if not missing or (frame.pts is not None and frame.pts > last):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import av
 
-from tween.core import Frame, TweenError
-from tween.video.colour import to_rgb
+from tween.core import TweenError
+from tween.video.coded import Coded, Planes
 from tween.video.images import ImageReader, is_images
 from tween.video.info import VideoInfo, opened, pictures, probe_file
 
@@ -34,7 +34,7 @@ def open_reader(
     stop: Fraction | None = None,
     rate: Fraction | None = None,
 ) -> Iterator[FileReader | ImageReader]:
-    """Open a video for reading. Iterating the reader once yields `Frame`s, holding a few of them at most.
+    """Open a video for reading. Iterating the reader once yields frames, `Coded` ones, holding a few of them at most.
 
     The reader has `info`; `end`, the exact time when the last frame given so far ends; and `warnings`, sentences
     about what was mended on the way.
@@ -59,7 +59,7 @@ def open_reader(
 
 
 class FileReader:
-    """Frames of an open video file in order of time, each `to_rgb` of what the decoder gave."""
+    """Frames of an open video file in order of time, each as the decoder gave it."""
 
     def __init__(self, container, info: VideoInfo, start: Fraction | None, stop: Fraction | None) -> None:
         self.info, self.warnings = info, []
@@ -72,7 +72,7 @@ class FileReader:
         self._from = info.start + start if start else None
         self._to = None if stop is None else info.start + stop
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Coded]:
         last = None
         for time, frame in self._decoded():
             if last is not None and time <= last:
@@ -82,7 +82,7 @@ class FileReader:
                 self.end = self._to
                 return
             last, self.end = time, time + self._shown(frame)
-            yield Frame(time=time, rgb=self._rgb(frame))
+            yield Coded(time=time, planes=self._planes(frame))
         self._check_whole(last)
 
     def _decoded(self) -> Iterator[tuple[Fraction, av.VideoFrame]]:
@@ -121,14 +121,13 @@ class FileReader:
                 "repair it, or give an end before that with --to"
             ) from None
 
-    def _rgb(self, frame: av.VideoFrame):
+    def _planes(self, frame: av.VideoFrame) -> Planes:
         if (frame.width, frame.height) != (self.info.width, self.info.height):
             raise TweenError(
                 f"expected frames of one size, but {self.info.path} changes from {self.info.width}x"
                 f"{self.info.height} to {frame.width}x{frame.height}; split it there first"
             )
-        rgb = to_rgb(frame, self.info.colour)
-        return rgb if self.info.alpha else rgb[:3]
+        return Planes.of(frame, self.info.colour, alpha=self.info.alpha)
 
     def _shown(self, frame: av.VideoFrame) -> Fraction:
         return frame.duration * frame.time_base if frame.duration else 1 / self.info.rate

@@ -13,12 +13,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-import cv2
 import numpy as np
 from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode, StatsManager
-from torch import Tensor
 
 from tween.core import Frame
+from tween.video import coded
 
 ADAPTIVE = 2.0  # times the mean score of its surroundings
 WINDOW = 2  # pictures on each side that a score is compared with
@@ -45,19 +44,18 @@ def cuts(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
             yield frame, False
 
 
-def thumbnail(rgb: Tensor) -> np.ndarray:
-    """`h w 3` uint8 BGR of a frame `c h w` in [0, 1], by area to `WIDTH` pixels wide; narrow ones stay as they are."""
-    h, w = rgb.shape[1:]
-    size = min(w, WIDTH), max(1, round(h * min(w, WIDTH) / w))
-    planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in rgb[:3].numpy()]
-    return (np.stack(planes[::-1], 2).clip(0, 1) * 255).round().astype(np.uint8)
+def thumbnail(frame: Frame) -> np.ndarray:
+    """`h w 3` uint8 BGR of a frame, by area to `WIDTH` pixels wide; narrow ones stay as they are."""
+    h, w = coded.size(frame)
+    rgb = coded.small(frame, max(1, round(h * min(w, WIDTH) / w)), min(w, WIDTH))
+    return (np.stack(rgb[::-1], 2).clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def _drawings(frames: Iterable[Frame]) -> Iterator[Drawing]:
     held: list[Frame] = []
     picture = None
     for frame in frames:
-        new = thumbnail(frame.rgb)
+        new = thumbnail(frame)
         if picture is not None and (len(held) == HOLD or not _same(picture, new)):
             yield held, picture
             held = []

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from tween.video.coded import size
 from tween.video.pick import stamps
 from tween.video.read import open_reader
 from tween.video.scenes import cuts, thumbnail
@@ -39,9 +40,9 @@ def find_shots(path: Path) -> list[Shot]:
                 flows.append([])
                 before = None
             if i % EVERY < 2:
-                now = cv2.cvtColor(thumbnail(frame.rgb), cv2.COLOR_BGR2GRAY)
+                now = cv2.cvtColor(thumbnail(frame), cv2.COLOR_BGR2GRAY)
                 if i % EVERY == 1 and before is not None:
-                    flows[-1].append(_motion(before, now) * frame.rgb.shape[-1] / now.shape[1])
+                    flows[-1].append(_motion(before, now) * size(frame)[1] / now.shape[1])
                 before = now
     ends = [*begins[1:], last + 1]
     means = (float(np.mean(flow)) if flow else 0.0 for flow in flows)

@@ -10,11 +10,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 
 from tween.core import Frame, TweenError
-from tween.video.colour import from_rgb
+from tween.video.coded import Drawn
+from tween.video.convert import from_rgb
 from tween.video.copying import Copier, copier, tags
 from tween.video.encoding import Encoding, choose
 from tween.video.errors import explained
@@ -47,7 +49,8 @@ def open_writer(
 ) -> Iterator[VideoWriter | ImageWriter]:
     """Open a video for writing. It appears under its name only when the block ends without an error.
 
-    The writer takes frames by `write(frame)`; its `warnings` are sentences about what could not be kept.
+    The writer takes frames by `write(frame)`, or in two steps, of which the first is for any device:
+    `write(draw(frame, device))`. Its `warnings` are sentences about what could not be kept.
 
     Args:
         path: the video to make; its suffix names the container. A pattern such as `out/%05d.png`, or a folder
@@ -123,15 +126,27 @@ class VideoWriter:
         self._rate, self._origin, self._time_base, self._others = rate, origin, time_base, others
         self._alpha = encoding.info.alpha and (encoding.codec == "gif" or Layout.of(encoding.pix_fmt).alpha)
         self._last: int | None = None
-        self._prepare = palettes(encoding.info, rate, self.warnings) if encoding.codec == "gif" else None
+        self._prepare = (
+            palettes(encoding.info, rate, self.warnings)
+            if encoding.codec == "gif"
+            else partial(from_rgb, pix_fmt=encoding.pix_fmt, colour=encoding.info.colour)
+        )
 
-    def write(self, frame: Frame) -> None:
-        """Encode one frame `c h w`, shown from `frame.time` (source seconds) on."""
+    def draw(self, frame: Frame, device: Any = "cpu") -> Drawn:
+        """A frame as the encoder takes it, converted on `device`. Frames are to be drawn in order of time."""
+        rgb = frame.on(device)
         info = self._encoding.info
-        if tuple(frame.rgb.shape[-2:]) != (info.height, info.width):
+        if tuple(rgb.shape[-2:]) != (info.height, info.width):
             raise TweenError(
-                f"expected frames of {info.width}x{info.height}, but got {frame.rgb.shape[-1]}x{frame.rgb.shape[-2]}"
+                f"expected frames of {info.width}x{info.height}, but got {rgb.shape[-1]}x{rgb.shape[-2]}"
             )
+        if len(rgb) == 4 and not self._alpha:
+            rgb = rgb[:3] * rgb[3:]
+        return Drawn(time=frame.time, source=frame.source, picture=self._prepare(rgb))
+
+    def write(self, frame: Frame | Drawn) -> None:
+        """Encode one frame, shown from `frame.time` (source seconds) on."""
+        drawn = frame if isinstance(frame, Drawn) else self.draw(frame)
         with explained(f"{self._encoding.codec} in {self._container.format.name}"):
             if self._last is None:
                 clock = self._clock(frame.time - self._origin)
@@ -140,7 +155,7 @@ class VideoWriter:
                     self._container.container_options["movie_timescale"] = str(clock.denominator)
             if self._others:
                 self._others.advance(frame.time)
-            self._mux(self._stream.encode(self._picture(frame)))
+            self._mux(self._stream.encode(self._stamped(drawn)))
 
     def finish(self) -> None:
         """Flush the encoder, the copied streams and the file."""
@@ -152,14 +167,7 @@ class VideoWriter:
                 self._others.advance(None)
             self._container.close()
 
-    def _picture(self, frame: Frame) -> av.VideoFrame:
-        rgb = frame.rgb
-        if len(rgb) == 4 and not self._alpha:
-            rgb = rgb[:3] * rgb[3:]
-        draw = self._prepare or partial(
-            from_rgb, pix_fmt=self._encoding.pix_fmt, colour=self._encoding.info.colour
-        )
-        picture = draw(rgb)
+    def _stamped(self, frame: Drawn) -> av.VideoFrame:
         base = self._stream.codec_context.time_base
         stamp = round((frame.time - self._origin) / base)
         if self._last is not None and stamp <= self._last:
@@ -167,8 +175,8 @@ class VideoWriter:
                 f"expected frames in order of time and further apart than {base} s, "
                 f"but one at {float(frame.time):.6f} s does not follow the one before"
             )
-        picture.time_base, picture.pts, self._last = base, stamp, stamp
-        return picture
+        frame.picture.time_base, frame.picture.pts, self._last = base, stamp, stamp
+        return frame.picture
 
     def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:
