@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from tween.data import episodes
 from tween.data.latents import Latents, write
 from tween.engine.checkpoint import read
 from tween.evaluate import representation
-from tween.nn.vae import SMALL, WanVAE
 from tween.recipes import impute_video
 from tween.recipes.impute import read_encoder, read_refiner
 
@@ -206,26 +204,6 @@ def test_clips_of_videos(train, tmp_path):
     ]
     assert train("impute", *flags, "--steps", 1, "--encoder-steps", 1, "--interp-mode", "nearest") == 0
     assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.channels == 3
-
-
-@pytest.mark.usefixtures("no_planes")
-def test_clips_in_latents_of_a_video_autoencoder(train, tmp_path, monkeypatch, capsys):
-    clip(tmp_path / "v" / "a.avi", n=30)
-    (tmp_path / "v" / "shots.csv").write_text(
-        "file,shot,start_frame,end_frame_excl,mean_flow_px\na.avi,0,0,30,2.0\n"
-    )
-    flags = ["--dataset", "clips", "--data-path", tmp_path / "v", "--input-space", "latent", "--frames", 17]
-    flags += ["--image-size", 32, "--codes", 2, "--steps", 1, "--encoder-steps", 1, "--gaps", 2]
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert train("impute", *flags, "--vae", "wan") == 2
-    assert "tween models import wan-vae" in capsys.readouterr().err
-    torch.manual_seed(0)
-    vae = WanVAE(replace(SMALL, latent=4, width=4, decoder_width=4)).requires_grad_(False)
-    monkeypatch.setattr(impute_video, "load_codec", lambda name, device: vae)
-    assert train("impute", *flags) == 0
-    assert read_refiner(tmp_path / "runs/impute/last.safetensors", "cpu").config.channels == 4
-    frames = torch.randint(0, 256, (3, 9, 3, 32, 32)).byte()
-    assert impute_video.in_latents(frames, vae).shape == (3, 3, 4, 4, 4)
 
 
 @pytest.mark.usefixtures("no_planes")

@@ -12,6 +12,7 @@ from tween.core import Filler, TweenError
 from tween.engine import checkpoint
 from tween.models.impute.config import VideoConfig
 from tween.models.impute.filler import ImputeFiller
+from tween.models.impute.fills_filler import FILLS, FillFiller
 from tween.models.impute.net import VideoRefiner
 from tween.models.interp.config import NetConfig
 from tween.models.interp.fast import FastConfig, FastNet
@@ -23,7 +24,9 @@ from tween.models.splat.config import SplatConfig
 from tween.models.splat.filler import SplatFiller
 from tween.models.splat.net import SplatNet
 from tween.nn.lgs import BlockConfig
+from tween.nn.vae import WanVAE
 from tween.zoo import ZOO, load, place
+from tween.zoo.codecs import open_codec, print_of
 from tween.zoo.load import DTYPES, Precision
 from tween.zoo.worlds import revived
 
@@ -107,20 +110,40 @@ def restored(path: Path, device: torch.device, dtype: torch.dtype, scale: float 
 
 
 def refining(path: Path, device: torch.device, dtype: torch.dtype) -> Filler[Any]:
-    """A refiner of pictures, over what `fast` fills.
+    """A refiner over what filled in its training, of pictures or of the latents of an autoencoder.
 
     Raises:
-        TweenError: if it refines latents, whose autoencoder is not known here.
+        TweenError: if it refines latents whose autoencoder is not there, or that stand for more than a frame.
     """
-    values = checkpoint.header(path)["config"]["configs"]["refiner"]
-    config = revived(VideoConfig, values)
-    if config.channels != 3:
-        raise TweenError(
-            f"{path} refines latents of {config.channels} channels; only refiners of pictures are run"
-        )
+    stored = checkpoint.header(path)["config"]
+    config, about = revived(VideoConfig, stored["configs"]["refiner"]), stored.get("about", {})
+    codec = None if config.channels == 3 else codec_of(path, about, str(device))
     net = VideoRefiner(config)
     net.load_state_dict(checkpoint.part(checkpoint.weights(path), "refiner."))
-    return ImputeFiller(net.to(device), load("fast", device=str(device), precision="fp32"), dtype=dtype)
+    fill = about.get("fill", "fast")
+    coarse = (
+        FillFiller(FILLS[fill](), sight=2)
+        if fill in FILLS
+        else load(fill, device=str(device), precision="fp32")
+    )
+    pixels = 1 if codec is None else codec.config.pixels
+    return ImputeFiller(net.to(device), coarse, codec=codec, pixels=pixels, dtype=dtype)
+
+
+def codec_of(path: Path, about: dict[str, Any], device: str) -> WanVAE:
+    """The autoencoder that the latents of a refiner were made by."""
+    if "autoencoder" not in about:
+        raise TweenError(
+            f"{path} refines latents that came without their pictures, so a storyboard cannot be made into them; train "
+            f"with --dataset clips --input-space latent"
+        )
+    codec = open_codec(about["autoencoder"], device)
+    if print_of(codec) != about["its fingerprint"]:
+        raise TweenError(
+            f"{path} refines latents of another autoencoder than {about['autoencoder']} now is; put that one back, or "
+            f"train anew"
+        )
+    return codec
 
 
 def config_of(stored: dict[str, Any], path: Path) -> FastConfig | QualityConfig | NetConfig | SplatConfig:

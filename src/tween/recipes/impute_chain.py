@@ -286,8 +286,8 @@ def moving(args: Flags) -> tuple[Clips, Video]:
         samples = filmed(args).to(where)
         if args["input_space"] == "pixels":
             return Clips(samples=samples), video
-        vae = impute_video.codec(str(args["vae"] or "vae-small"), where)
-        return Clips(samples=impute_video.in_latents(samples, vae)), replace(video, patch=2)
+        wanted = str(args["vae"] or "vae-small")
+        return impute_video.latent_clips(samples, wanted, args["device"]), replace(video, patch=2)
     found = latents.read(Path(path))
     text = None if found.text is None else found.text.to(where)
     prompts = found.prompts if any(found.prompts) else ()
@@ -307,7 +307,9 @@ def _moving(args: Flags, dealing: Dealing) -> Run:
     if args["dataset"] not in TOYS:
         if dealing == Dealing():  # as for pictures: too much for clips
             dealing = video.dealing
-        video = replace(video, trunk=trunk(args, 1), dealing=dealing, objective=wanted(args))
+        used = args["dataset"] in ("clips", "doom")
+        objective = replace(wanted(args), unnamed=impute_video.UNNAMED * used)
+        video = replace(video, trunk=trunk(args, 1), dealing=dealing, objective=objective)
     video = replace(
         video,
         gaps=tuple(args["gaps"] or video.gaps),
@@ -350,7 +352,7 @@ def _gaps(args: Flags, dealing: Dealing) -> Run:
         dealing=video.dealing if dealing == Dealing() else dealing,
         objective=replace(
             wanted(dict(args) | {"objective": args["objective"] or "both"}),
-            unnamed=0.9,
+            unnamed=impute_video.UNNAMED,
             even=impute_gaps.EVEN,
         ),
     )

@@ -107,6 +107,19 @@ class Keys:
         return torch.tensor(self.counts)[torch.randint(len(self.counts), (b,))]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shown:
+    """The pictures that latents stand for, frame by frame. They are what is filled, as in use.
+
+    Attributes:
+        frames: `n t 3 h w` uint8, on the device.
+        encode: `b t 3 h w` in [0, 1] -> latents.
+    """
+
+    frames: Tensor
+    encode: Callable[[Tensor], Tensor]
+
+
 Batch = Callable[[int], Classes]
 
 
@@ -122,31 +135,49 @@ def keypatches(
     queues = dealing.queues(labels, classes, seed)
 
     def batch(index: int) -> Classes:
-        truth, dealt = _dealt(samples, queues, dealing, index)
-        tokens = patches(truth.flatten(0, 1), patch)
+        dealt = dealing.deal(queues, index)
+        truth = as_float(samples[dealt.targets.flatten().to(samples.device)])
+        tokens = patches(truth, patch)
         known = nested(patch_order(*tokens.shape[:2]), keys.draw(len(tokens))).to(tokens.device)
         grid = truth.shape[-2] // patch, truth.shape[-1] // patch
         coarse, _ = corrupt_patches(tokens, known, fill=keys.fill, noise=keys.noise, grid=grid)
-        return Classes(truth=tokens, coarse=coarse, known=known, **dealt)
+        return Classes(truth=tokens, coarse=coarse, known=known, **_others(samples, dealt, dealing))
 
     return batch
 
 
 def keyframes(
-    samples: Tensor, labels: Tensor, *, classes: int, dealing: Dealing, keys: Keys, seed: int = 0
+    samples: Tensor,
+    labels: Tensor,
+    *,
+    classes: int,
+    dealing: Dealing,
+    keys: Keys,
+    shown: Shown | None = None,
+    seed: int = 0,
 ) -> Batch:
-    """Batches of clips `n t c h w` on the device, uint8 pictures or float latents. First and last frame are given."""
+    """Batches of clips `n t c h w` on the device, uint8 pictures or float latents. First and last frame are given.
+
+    Args:
+        shown: of latents, where a refiner of them will begin with pictures; else they are filled themselves.
+    """
     queues = dealing.queues(labels, classes, seed)
 
     def batch(index: int) -> Classes:
-        truth, dealt = _dealt(samples, queues, dealing, index, axes=4)
-        clip = truth.flatten(0, 1)
-        known = nested(frame_order(*clip.shape[:2]), keys.draw(len(clip))).to(clip.device)
-        made = (keys.propose or worn)(clip) if keys.replace else None
+        dealt = dealing.deal(queues, index)
+        targets = dealt.targets.flatten().to(samples.device)
+        clip = as_float(samples[targets], axes=4)
+        seen = clip if shown is None else shown.frames[targets].float() / 255
+        given = nested(frame_order(*clip.shape[:2]), keys.draw(len(clip))).to(clip.device)
+        made = (keys.propose or worn)(seen) if keys.replace else None
         coarse, known = corrupt(
-            clip, known, fill=keys.fill, noise=keys.noise, proposals=made, replace=keys.replace
+            seen, given, fill=keys.fill, noise=keys.noise, proposals=made, replace=keys.replace
         )
-        return Classes(truth=clip, coarse=coarse, known=known, **dealt)
+        if shown is not None:
+            with torch.no_grad():
+                made = shown.encode(coarse.clamp(0, 1))
+            coarse = torch.where(known[..., None, None, None], clip, made)
+        return Classes(truth=clip, coarse=coarse, known=known, **_others(samples, dealt, dealing, axes=4))
 
     return batch
 
@@ -162,22 +193,14 @@ def worn(clip: Tensor, noise: float = 0.05) -> Tensor:
     return (soft + off + noise * torch.randn_like(soft)).unflatten(0, clip.shape[:2])
 
 
-def _dealt(
-    samples: Tensor, queues: Queues, dealing: Dealing, index: int, axes: int = 3
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Targets `c g ...` and all of a batch that has not to do with what is given; a sample has so many axes."""
-    dealt = dealing.deal(queues, index)
+def _others(samples: Tensor, dealt: Deal, dealing: Dealing, axes: int = 3) -> dict[str, Tensor]:
+    """All of a batch that has not to do with what is refined; a sample has so many axes."""
     device = samples.device
-    targets, positives, anything = (
-        as_float(samples[numbers.to(device)], axes)
-        for numbers in (dealt.targets, dealt.positives, dealt.anything)
-    )
-    alpha = dealing.alphas(len(dealt.labels))
-    return targets, {
+    return {
         "labels": dealt.labels.to(device),
-        "alpha": alpha.to(device),
-        "positives": positives,
-        "anything": anything,
+        "alpha": dealing.alphas(len(dealt.labels)).to(device),
+        "positives": as_float(samples[dealt.positives.to(device)], axes),
+        "anything": as_float(samples[dealt.anything.to(device)], axes),
         "weights": dealt.target_weights.to(device),
         "positive_weights": dealt.positive_weights.to(device),
     }

@@ -40,7 +40,7 @@ VIDEO = Video(
     encoder=EncoderConfig(width=24, blocks=(1, 1, 1), large=True, groups=8),
     codes=(64, 32),
     dealing=Dealing(classes=8, generated=4, positives=12, anything=0, plain=1.0),
-    objective=Objective(paired=PAIRED, even=EVEN, unnamed=0.9),
+    objective=Objective(paired=PAIRED, even=EVEN, unnamed=impute_video.UNNAMED),
 )
 
 

@@ -3,7 +3,7 @@ a refiner that drifts within its class."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,29 +22,22 @@ from tween.models.impute.conditions import embedding
 from tween.models.impute.config import EncoderConfig, Taps, Trunk, VideoConfig
 from tween.models.impute.corrupt import Noise, none
 from tween.models.impute.encoder import Encoder
-from tween.models.impute.fills import Fill, by_filler, idw, linear, nearest, slerp
-from tween.models.impute.fills_sinkhorn import sinkhorn
+from tween.models.impute.fills import Fill, by_filler
+from tween.models.impute.fills_filler import FILLS
+from tween.models.impute.framewise import encoded
 from tween.models.impute.mae import windows
 from tween.models.impute.masks import frame_order, nested
 from tween.models.impute.task import Objective
 from tween.nn.vae import WanVAE
-from tween.nn.vae.convert import wan_vae
 from tween.recipes import impute, impute_pages
-from tween.recipes.impute_feeds import Dealing, Keys, as_float, keyframes
+from tween.recipes.impute_feeds import Dealing, Keys, Shown, as_float, keyframes
 from tween.zoo import load
+from tween.zoo.codecs import open_codec, print_of
 from tween.zoo.load import place
-from tween.zoo.worlds import load_codec
-
-FILLS: dict[str, Callable[[], Fill]] = {
-    "nearest": lambda: nearest,
-    "linear": lambda: linear,
-    "slerp": lambda: slerp,
-    "idw": lambda: idw,
-    "sinkhorn": sinkhorn,
-}
-"""Other names are those of released interpolators."""
 
 CHUNK = 64
+UNNAMED = 0.9
+"""Share of samples without their class, of what `tween fill` will use: it knows of none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,12 +49,16 @@ class Clips:
         text: `n e`, embeddings, or None.
         labels: `n`, classes where they are known; else a codebook makes them.
         prompts: `n`, what was said; empty where nothing was.
+        shown: of latents of single frames, the pictures.
+        about: for the report and for use: which autoencoder made the latents.
     """
 
     samples: Tensor
     text: Tensor | None = None
     labels: Tensor | None = None
     prompts: tuple[str, ...] = ()
+    shown: Shown | None = None
+    about: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 5 or self.samples.shape[1] < 3:
@@ -144,21 +141,25 @@ def of_world(folder: Path, *, t: int, count: int, seed: int = 0) -> Tensor:
     return episodes.take(found, places[np.sort(chosen)], t).frames.movedim(-1, 2)
 
 
-def codec(name: str, device: torch.device) -> WanVAE:
-    """The autoencoder of clips called so: a released one, or `wan`, Wan 2.1's, whose weights were imported.
+def in_latents(samples: Tensor, vae: WanVAE) -> Tensor:
+    """Latents `n t c h/8 w/8` fp16 of clips `n t 3 h w` uint8, every frame by itself, as `tween fill` has them."""
+    with torch.no_grad():
+        return torch.cat([encoded(vae, part.float() / 255).half() for part in samples.split(CHUNK)])
+
+
+def latent_clips(samples: Tensor, wanted: str, device: str = "auto") -> Clips:
+    """Clips of pictures, on the device, as latents of the autoencoder that `wanted` means (see `open_codec`).
 
     Raises:
         TweenError: if it is not there.
     """
-    return (wan_vae() if name == "wan" else load_codec(name, str(device))).to(device)
-
-
-@torch.no_grad()
-def in_latents(samples: Tensor, vae: WanVAE) -> Tensor:
-    """Latents `n m c h/8 w/8` fp16 of clips `n t 3 h w` uint8, t = 4 m - 3."""
-    dtype = next(vae.parameters()).dtype
-    parts = samples.split(CHUNK // 8)
-    return torch.cat([vae.encode((part.float() / 255).to(dtype))[0].half() for part in parts])
+    vae = open_codec(wanted, device)
+    known = str(Path(wanted).resolve()) if Path(wanted).is_file() else wanted
+    return Clips(
+        samples=in_latents(samples, vae),
+        shown=Shown(frames=samples, encode=partial(encoded, vae)),
+        about={"autoencoder": known, "its fingerprint": print_of(vae)},
+    )
 
 
 def seen(samples: Tensor, window: int) -> Tensor:
@@ -269,9 +270,15 @@ def refiner_run(
         classes=count,
         dealing=dealing,
         keys=Keys(counts=keys(video, t), fill=coarse(video.fill, device), noise=noise, replace=video.replace),
+        shown=clips.shown,
         seed=seed,
     )
-    config = VideoConfig(channels=channels, patch=video.patch, trunk=replace(video.trunk, classes=count))
+    config = VideoConfig(
+        channels=channels,
+        patch=video.patch,
+        side=min(clips.samples.shape[-2:]),
+        trunk=replace(video.trunk, classes=count),
+    )
     return impute.refiner(
         batch,
         config,
@@ -281,6 +288,7 @@ def refiner_run(
         device=device,
         seed=seed,
         batch_size=dealing.classes * dealing.generated,
-        about={"clips": len(clips.samples), "classes": count, "fill": video.fill, "gaps": list(video.gaps)},
+        about={"clips": len(clips.samples), "classes": count, "fill": video.fill, "gaps": list(video.gaps)}
+        | clips.about,
         **fields,
     )

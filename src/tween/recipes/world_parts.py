@@ -12,20 +12,11 @@ from tween.core import TweenError
 from tween.engine import checkpoint
 from tween.models.stream.config import StreamConfig
 from tween.models.stream.net.net import StreamNet
-from tween.nn.vae import WanConfig, WanVAE
+from tween.zoo.codecs import of_file as codec
 from tween.zoo.load import place
 from tween.zoo.worlds import MODES, load_world, revived
 
-
-def codec(path: Path, device: str = "auto") -> WanVAE:
-    """The autoencoder, frozen, in full precision; `frozen` makes it that of a session.
-
-    Raises:
-        TweenError: if `path` holds none.
-    """
-    if not _is_checkpoint(path):
-        return load_world(path, device).filler.codec.float()
-    return _filled(WanVAE(revived(WanConfig, _config(path, "vae"))), path, "vae.").to(place(device)).eval()
+__all__ = ["codec", "frozen", "network"]
 
 
 def network(path: Path, device: str = "auto") -> StreamNet:

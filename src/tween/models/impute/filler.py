@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,16 +15,9 @@ from torch import Tensor
 from tween.core import Filler, TweenError
 from tween.models.impute.config import RELEASED
 from tween.models.impute.fills import by_filler
+from tween.models.impute.framewise import Codec, decoded, encoded
 from tween.models.impute.net import VideoRefiner
 from tween.models.impute.tiles import tiled
-
-
-class Codec(Protocol):
-    """An autoencoder of clips, used a frame at a time: keyframes lie at any times."""
-
-    def encode(self, frames: Tensor) -> tuple[Tensor, Any]: ...
-
-    def decode(self, latents: Tensor) -> tuple[Tensor, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ class ImputeFiller:
     ) -> Tensor:
         """The clip `b t 3 h w` after one step."""
         text = None if cond is None or cond.text is None else cond.text.to(coarse).expand(len(coarse), -1)
-        latents = self.encoded(coarse)
+        latents = coarse if self.codec is None else encoded(self.codec, coarse)
         side = self.net.config.side
 
         def net(part: Tensor) -> Tensor:
@@ -144,21 +137,7 @@ class ImputeFiller:
             made = tiled(net, latents, side, side // 4) if side else net(latents)
         if self.codec is None:
             return made
-        return coarse + self.decoded(made) - self.decoded(latents)
-
-    def encoded(self, clip: Tensor) -> Tensor:
-        """What the net takes, frame by frame."""
-        if self.codec is None:
-            return clip
-        return self.codec.encode(clip.flatten(0, 1)[:, None])[0].float().unflatten(0, clip.shape[:2])[:, :, 0]
-
-    def decoded(self, latents: Tensor) -> Tensor:
-        """And back."""
-        return (
-            self.codec.decode(latents.flatten(0, 1)[:, None])[0]
-            .float()
-            .unflatten(0, latents.shape[:2])[:, :, 0]
-        )
+        return coarse + decoded(self.codec, made) - decoded(self.codec, latents)
 
 
 def released(

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tween.models.impute.fills import Fill
+from tween.models.impute.fills import Fill, idw, linear, nearest, slerp
+from tween.models.impute.fills_sinkhorn import sinkhorn
+
+FILLS: dict[str, Callable[[], Fill]] = {
+    "nearest": lambda: nearest,
+    "linear": lambda: linear,
+    "slerp": lambda: slerp,
+    "idw": lambda: idw,
+    "sinkhorn": sinkhorn,
+}
+"""By the name that a recipe has for them; its other names are those of released interpolators."""
 
 
 class FillFiller:
