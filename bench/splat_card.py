@@ -37,8 +37,7 @@ LIMITS = [
     "on recorded shots alone 1.38 ± 1.22.",
     "The latter were filled a second time: in the first, which showed the worst of them, neighbours were matched by "
     "what all four frames had shown, and four frames were 0.72 ± 0.36 dB above two, 1.25 ± 1.27 above `fast` on the "
-    "curved half of recorded shots. On the 39 shots on which the change had not been tried it is worth 0.04 ± 0.09 dB. "
-    "n3 and n4 of the table with curves were measured before it.",
+    "curved half of recorded shots. On the 39 shots on which the change had not been tried it is worth 0.04 ± 0.09 dB.",
     "What four frames gain goes by how much of the bend a parabola through them foresees: 1.9 dB over two, 1.5 over "
     "`fast` where it is more than half (25 of 99 windows), 0.2 over two where it is none of it (40). A shaking camera "
     "and repeated patterns are not foreseen: there they lost up to 1.9 dB to two.",
@@ -48,7 +47,7 @@ LIMITS = [
     "it; two of the six are of a film of which other shots were trained on.",
     "Motion is estimated at about 129,600 pixels, whatever the frame's size. That was chosen among four sizes on 12 "
     "of the 24 windows of clips, so their figures are slightly flattered; small things that move far are lost.",
-    "What failed most: fast motion of repeated lines (25.05 dB where `fast` has 28.27), small objects that move by "
+    "What failed most: fast motion of repeated lines (26.49 dB where `fast` has 28.27), small objects that move by "
     "more than their size, which are smeared, and dark shapes on striped ground, which get a halo. Where nothing "
     "moves but noise, a blend averages it and is 2 dB better.",
     "What both frames hide, or was matched wrongly, is faded.",
