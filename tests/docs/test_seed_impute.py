@@ -13,6 +13,7 @@ from PIL import Image
 from tests.data import layouts, made
 from tests.data.test_labelled import archive
 from tests.docs.test_seed_commands import IMPUTE, TORCHRUN, ours, rows
+from tests.models.impute.codecs import codec
 from tween.cli import train
 from tween.cli.main import main
 from tween.data.latents import Latents, write
@@ -23,6 +24,7 @@ from tween.evaluate import representation
 from tween.models.impute.config import EncoderConfig
 from tween.nn.vae.sd import open_sd
 from tween.recipes.impute import classifier
+from tween.video.images import load
 
 CELLS = [right for seed, _, right in rows() if seed == IMPUTE]
 LINES = [line for cell in CELLS for line in ours(cell)]
@@ -30,7 +32,7 @@ SINGLE = [
     line
     for cell in CELLS
     for line in ours(cell)
-    if not TORCHRUN.search(cell) and "train impute" in line and "gaps" not in line
+    if not TORCHRUN.search(cell) and "train impute" in line and "VIDEOS" not in line and "gaps" not in line
 ]
 MANY = [line for cell in CELLS for line in ours(cell) if TORCHRUN.search(cell)]
 TINY = "--device cpu --no-amp --encoder-width 8"
@@ -65,6 +67,9 @@ def test_all_rows_are_run_by_a_test_below():
     rest = [line for line in LINES if line not in (*SINGLE, *MANY)]
     assert [" ".join(line.split()[:2]) for line in rest] == [
         "train keypatches",
+        "data encode",
+        "train impute",
+        "fill board.json",
         "fill board.json",
         "train impute",
         "eval impute",
@@ -114,6 +119,28 @@ def test_the_plans_flags_are_ours():
         plan = [word for word in shlex.split(left)[3:] if word != "..."]
         parse = train.parser().parse_args
         assert parse(train.dashed(["impute", *plan])) == parse(shlex.split(right)[1:])
+
+
+def test_videos_become_latents_and_a_refiner_of_these(tmp_path, monkeypatch):
+    """The shards are written and learned from, then a refiner of single frames is trained and fills a board."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(representation, "planes", lambda *_, **__: {})
+    made.clip(tmp_path / "VIDEOS/a.avi", n=30)
+    codec(tmp_path / "VAE.safetensors")
+    layouts.board(tmp_path / "board.json")
+    np.save("SAID.npy", np.ones((1, 6), np.float32))
+    (tmp_path / "SAID.txt").write_text("A dog runs\n")
+    encode, train, fill = (
+        next(line for line in LINES if words in line)
+        for words in ("data encode", "--data-path VIDEOS", "--model impute")
+    )
+    assert main(shlex.split(f"{encode} --vae VAE.safetensors --frames 13 --size 32 32 --device cpu")) == 0
+    small = f"{SMALL} {FEW} --steps 1 --codes 2 --gaps 2"
+    (shards,) = {line for line in SINGLE if "SHARDS" in line and line.endswith("SHARDS")}
+    assert main(shlex.split(f"{shards.replace('SHARDS', 'LATENTS')} --name shards {small}")) == 0
+    assert main(shlex.split(f"{train} --image-size 16 --frames 9 {small}")) == 0
+    assert main(shlex.split(f"{fill.replace('refined.mp4', 'out_%d.png')} --device cpu")) == 0
+    assert np.array_equal(load(tmp_path / "out_1.png"), load(tmp_path / "0.png"))
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""`tween data`: the datasets by name; whether one lies in a folder as it should; shards; a world recorded."""
+"""`tween data`: the datasets by name; whether one lies in a folder as it should; shards of them; a world recorded."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from tween.cli import data_record, data_shard
+from tween.cli import data_encode, data_record, data_shard
 from tween.core import TweenError
 
 
@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
         actions.add_parser("check", help="what a folder holds of a dataset, what is missing, what to do")
     )
     data_shard.add(actions.add_parser("shard", help="write a training set as WebDataset shards"))
+    data_encode.add(actions.add_parser("encode", help="write clips as shards of latents"))
     data_record.add(actions.add_parser("record", help="record episodes of a world: frames and actions"))
     return p
 
@@ -34,10 +35,9 @@ def add_check(p: argparse.ArgumentParser) -> None:
 def main(argv: list[str]) -> int:
     """Exit code 1 if a dataset is not whole."""
     args = parser().parse_args(argv)
-    if args.action == "shard":
-        return data_shard.main(args)
-    if args.action == "record":
-        return data_record.main(args)
+    actions = {"shard": data_shard.main, "encode": data_encode.main, "record": data_record.main}
+    if args.action in actions:
+        return actions[args.action](args)
     return check(args.name, args.path, every=args.all) if args.action == "check" else show()
 
 

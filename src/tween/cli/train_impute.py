@@ -217,8 +217,8 @@ def _data(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--vae",
         type=Path,
-        help="folder of diffusers' AutoencoderKL; without, a tiny random one; of clips a checkpoint of train vae, vae-small, "
-        "or wan if imported",
+        help="folder of diffusers' AutoencoderKL; without, a tiny random one; of clips a checkpoint of train vae, "
+        "vae-small, or wan if imported",
     )
     p.add_argument("--encoder-width", type=int, default=64)
     p.add_argument(

@@ -1,13 +1,19 @@
 """Latents of clips with text, in WebDataset shards of 256: under each key `latent.npy` (`t c h w`), and where there is
-text `embed.npy` (an embedding, `e` or `l e`) and `txt` (the prompt)."""
+text `embed.npy` (an embedding, `e` or `l e`) and `txt` (the prompt). Beside the shards `encoded.json` tells of the
+autoencoder, where we encoded them."""
 
 from __future__ import annotations
 
 import io
+import json
+import os
+import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, count, islice, repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +23,10 @@ from tween.core import TweenError
 
 EACH = 256
 """Clips in a shard, as the plan has them."""
+ABOUT = "encoded.json"
+
+Clip = tuple[Tensor, Tensor | None, str]
+"""Latents `t c h w`, an embedding `e` or `l e` or None, a prompt or nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,33 +37,81 @@ class Latents:
         clips: `n t c h w` fp16.
         text: `n e` fp32, embeddings, averaged over their tokens; None where there are none.
         prompts: `n`, empty where there are none.
+        about: what `encoded.json` says; empty where there is none.
     """
 
     clips: Tensor
     text: Tensor | None
     prompts: tuple[str, ...]
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 def write(folder: Path, latents: Latents, *, each: int = EACH) -> list[Path]:
     """Shards `shard-00000.tar` .. of `each` clips."""
+    text = repeat(None) if latents.text is None else latents.text
     folder.mkdir(parents=True, exist_ok=True)
-    return [
-        _write(folder / f"shard-{i:05d}.tar", latents, range(at, min(at + each, len(latents.clips))))
-        for i, at in enumerate(range(0, len(latents.clips), each))
-    ]
+    return list(_shards(folder, zip(latents.clips, text, latents.prompts, strict=False), each))
 
 
-def _write(path: Path, latents: Latents, numbers: Sequence[int]) -> Path:
-    with tarfile.open(path, "w") as shard:
-        for n in numbers:
-            parts = {"latent.npy": _npy(latents.clips[n])}
-            if latents.text is not None:
-                parts |= {"embed.npy": _npy(latents.text[n]), "txt": latents.prompts[n].encode()}
-            for name, data in parts.items():
-                info = tarfile.TarInfo(f"{n:08d}.{name}")
-                info.size = len(data)
-                shard.addfile(info, io.BytesIO(data))
-    return path
+def stream(folder: Path, clips: Iterable[Clip], about: dict[str, Any], *, each: int = EACH) -> int:
+    """The same of clips as they come, into a new folder that appears when it is whole. Returns how many there were.
+
+    Raises:
+        TweenError: if the folder is there already or cannot be written, or there is no clip.
+    """
+    if folder.exists():
+        raise TweenError(
+            f"shards are written to a new folder, but {folder} is there already; remove it first"
+        )
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    written = 0
+
+    def counted() -> Iterator[Clip]:
+        nonlocal written
+        for clip in clips:
+            written += 1
+            yield clip
+
+    try:
+        part.mkdir(parents=True)
+        for _ in _shards(part, counted(), each):
+            pass
+        if not written:
+            raise TweenError(f"{folder} would hold no clips, since none is long enough; take fewer --frames")
+        (part / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+        part.rename(folder)
+    except OSError as error:
+        raise TweenError(
+            f"could not write shards to {folder} ({error}); free some space and repeat"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return written
+
+
+def _shards(folder: Path, clips: Iterable[Clip], each: int) -> Iterator[Path]:
+    """The paths of shards, each when it is whole."""
+    numbered = enumerate(clips)
+    for i in count():
+        if (first := next(numbered, None)) is None:
+            return
+        path = folder / f"shard-{i:05d}.tar"
+        with tarfile.open(path, "w") as shard:
+            for n, clip in chain([first], islice(numbered, each - 1)):
+                _add(shard, f"{n:08d}", *clip)
+        yield path
+
+
+def _add(shard: tarfile.TarFile, key: str, latent: Tensor, text: Tensor | None, prompt: str) -> None:
+    parts = {"latent.npy": _npy(latent)}
+    if text is not None:
+        parts |= {"embed.npy": _npy(text)}
+    if text is not None or prompt:
+        parts |= {"txt": prompt.encode()}
+    for name, data in parts.items():
+        info = tarfile.TarInfo(f"{key}.{name}")
+        info.size = len(data)
+        shard.addfile(info, io.BytesIO(data))
 
 
 def read(folder: Path, *, most: int | None = None) -> Latents:
@@ -86,7 +144,17 @@ def read(folder: Path, *, most: int | None = None) -> Latents:
             f"{folder} should hold KEY.embed.npy under every key or under none, but {len(texts)} of {len(found)} have "
             f"one; write it again"
         )
-    return Latents(clips=clips, text=text, prompts=tuple(clip.get("txt", b"").decode() for clip in found))
+    prompts = tuple(clip.get("txt", b"").decode() for clip in found)
+    return Latents(clips=clips, text=text, prompts=prompts, about=_about(folder / ABOUT))
+
+
+def _about(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise TweenError(
+            f"{path} should say in JSON what made the latents, but cannot be read ({error})"
+        ) from None
 
 
 def _clips(path: Path) -> Iterator[dict[str, bytes]]:

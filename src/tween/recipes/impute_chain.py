@@ -291,7 +291,8 @@ def moving(args: Flags) -> tuple[Clips, Video]:
     found = latents.read(Path(path))
     text = None if found.text is None else found.text.to(where)
     prompts = found.prompts if any(found.prompts) else ()
-    return Clips(samples=found.clips.to(where), text=text, prompts=prompts), replace(video, patch=2)
+    clips = Clips(samples=found.clips.to(where), text=text, prompts=prompts, about=found.about)
+    return clips, replace(video, patch=2)
 
 
 def filmed(args: Flags) -> Tensor:

@@ -32,7 +32,7 @@ from tween.nn.vae import WanVAE
 from tween.recipes import impute, impute_pages
 from tween.recipes.impute_feeds import Dealing, Keys, Shown, as_float, keyframes
 from tween.zoo import load
-from tween.zoo.codecs import open_codec, print_of
+from tween.zoo.codecs import named, open_codec, print_of
 from tween.zoo.load import place
 
 CHUNK = 64
@@ -58,7 +58,7 @@ class Clips:
     labels: Tensor | None = None
     prompts: tuple[str, ...] = ()
     shown: Shown | None = None
-    about: dict[str, str] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 5 or self.samples.shape[1] < 3:
@@ -154,11 +154,10 @@ def latent_clips(samples: Tensor, wanted: str, device: str = "auto") -> Clips:
         TweenError: if it is not there.
     """
     vae = open_codec(wanted, device)
-    known = str(Path(wanted).resolve()) if Path(wanted).is_file() else wanted
     return Clips(
         samples=in_latents(samples, vae),
         shown=Shown(frames=samples, encode=partial(encoded, vae)),
-        about={"autoencoder": known, "its fingerprint": print_of(vae)},
+        about={"autoencoder": named(wanted), "its fingerprint": print_of(vae)},
     )
 
 
@@ -173,7 +172,16 @@ def still(frames: Tensor, window: int) -> Tensor:
 
 
 def encoder_run(clips: Clips, video: Video, *, batch_size: int = 64, **fields: Any) -> Run:
-    """Masked windows of the clips."""
+    """Masked windows of the clips.
+
+    Raises:
+        TweenError: if these are shorter.
+    """
+    if clips.samples.shape[1] < video.window:
+        raise TweenError(
+            f"the encoder sees {video.window} frames or latents at a time, but a clip has {clips.samples.shape[1]}; "
+            f"take longer clips"
+        )
     config = replace(video.encoder, channels=video.window * clips.samples.shape[2], classes=1)
 
     def batch(index: int) -> Tensor:

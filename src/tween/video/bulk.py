@@ -3,6 +3,7 @@ matter here; anything a user sees goes through read.py."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,19 +14,27 @@ from tween.core import TweenError
 
 def decode(path: Path, lines: int) -> np.ndarray:
     """All frames of `path` as `n h w 3` uint8 RGB, shrunk by area so that the shorter side is at most `lines`."""
+    return np.ascontiguousarray(np.stack([shrink(frame, lines) for frame in frames(path)]))
+
+
+def frames(path: Path) -> Iterator[np.ndarray]:
+    """The frames of `path` one by one, `h w 3` uint8 RGB.
+
+    Raises:
+        TweenError: if there is none.
+    """
     import cv2
 
     cv2.setNumThreads(1)
-    video = cv2.VideoCapture(str(path))
-    frames = []
+    video, some = cv2.VideoCapture(str(path)), False
     while True:
         ok, bgr = video.read()
         if not ok:
             break
-        frames.append(shrink(bgr, lines)[..., ::-1])
-    if not frames:
+        some = True
+        yield bgr[..., ::-1]
+    if not some:
         raise TweenError(f"{path} should be a video, but no frame could be decoded from it; check the file")
-    return np.ascontiguousarray(np.stack(frames))
 
 
 def shrink(picture: np.ndarray, lines: int) -> np.ndarray:

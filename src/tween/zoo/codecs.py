@@ -37,6 +37,11 @@ def open_codec(wanted: str, device: str = "auto") -> WanVAE:
     return of_file(Path(wanted), device).to(dtype).requires_grad_(False)
 
 
+def named(wanted: str) -> str:
+    """What to write down, so that `open_codec` finds it from any folder."""
+    return str(Path(wanted).resolve()) if Path(wanted).is_file() else wanted
+
+
 def of_file(path: Path, device: str = "auto") -> WanVAE:
     """The autoencoder of a checkpoint or of a world, frozen, in full precision.
 
