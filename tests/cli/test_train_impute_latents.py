@@ -1,6 +1,7 @@
 """Refiners of latents: trained from videos, then used as any model is; and what is said where that cannot be."""
 
 import shlex
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from tween.cli.main import main
 from tween.engine.checkpoint import read
 from tween.evaluate import representation
 from tween.evaluate.models import ready
-from tween.models.impute.framewise import encoded
+from tween.models.impute.fills import slerp
+from tween.models.impute.framewise import decoded, encoded
 from tween.recipes import impute_video
 from tween.video.images import load
 from tween.video.read import open_reader
@@ -114,6 +116,58 @@ def test_another_autoencoder_or_none_is_a_sentence(place, tween):
         assert (code, "there is no file" in said.err, said.err.count("\n")) == (2, True, 1)
     finally:
         codec(path)
+
+
+@pytest.fixture(scope="module")
+def encoded_clips(place):
+    """Refiners of shards: `alone` of single frames and their text, `strided` of several frames a latent."""
+    np.save(place / "said.npy", np.ones((1, 5), np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(representation, "planes", lambda *_, **__: {})
+        for name, flags in (("alone", "--frames 9 --each-frame"), ("strided", "--frames 13")):
+            encode = (
+                f"data encode --path CLIPS --vae codec.safetensors --out {name} --text said.npy --size 16 16"
+            )
+            assert main(shlex.split(f"{encode} {flags} --device cpu")) == 0
+            train = (
+                f"train impute --dataset wansynth --data-path {name} --name {name} --gaps 2 --objective both"
+            )
+            assert main(shlex.split(f"{train} --interp-mode slerp {TINY} {FEW}")) == 0
+    return place
+
+
+def test_a_refiner_of_shards_fills_as_it_learned_and_hears_text(encoded_clips, tween):
+    layouts.board(encoded_clips / "board.json")
+    assert tween("fill board.json --model alone -o alone_%d.png")[0] == 0
+    assert tween("fill board.json --model alone -o told_%d.png --text said.npy")[0] == 0
+    for number in (1, 5):
+        assert np.array_equal(
+            load(encoded_clips / f"told_{number}.png"), load(encoded_clips / f"{number // 2}.png")
+        )
+    assert not np.array_equal(load(encoded_clips / "alone_2.png"), load(encoded_clips / "told_2.png"))
+    filler = ready("alone", device="cpu")
+    with torch.no_grad():
+        filler.net.ends.leave.weight.zero_()
+        filler.net.ends.leave.bias.zero_()
+    assert filler.within is slerp
+    keys = torch.rand(1, 4, 3, 16, 16)
+    at, ask = [Fraction(i) for i in range(4)], [Fraction(3, 2)]
+    made = filler.fill(filler.begin(keys[:, 0].shape, seed=0, device="cpu", dtype=keys.dtype), keys, at, ask)[
+        0
+    ]
+    latents = encoded(filler.codec, keys)
+    lost = keys - decoded(filler.codec, latents)
+    known = torch.tensor([[True, False, True]])
+    middle = [slerp(x[:, [1, 1, 2]], known, [1, 1.5, 2])[:, 1:2] for x in (latents, lost)]
+    torch.testing.assert_close(made, (decoded(filler.codec, middle[0]) + middle[1]).clamp(0, 1))
+
+
+def test_latents_of_several_frames_are_refused_in_a_sentence(encoded_clips, tween):
+    code, said = tween("fill board.json --model strided -o never_%d.png")
+    assert (code, "refines latents of several frames each" in said.err, said.err.count("\n")) == (2, True, 1)
+    line = f"train impute --dataset wansynth --data-path strided --interp-mode fast {TINY} {FEW}"
+    assert main(shlex.split(line)) == 2
 
 
 @pytest.mark.parametrize(

@@ -127,15 +127,16 @@ def refining(path: Path, device: torch.device, dtype: torch.dtype) -> Filler[Any
         else load(fill, device=str(device), precision="fp32")
     )
     pixels = 1 if codec is None else codec.config.pixels
-    return ImputeFiller(net.to(device), coarse, codec=codec, pixels=pixels, dtype=dtype)
+    within = FILLS[fill]() if "each frame by itself" in about else None
+    return ImputeFiller(net.to(device), coarse, codec=codec, pixels=pixels, within=within, dtype=dtype)
 
 
 def codec_of(path: Path, about: dict[str, Any], device: str) -> WanVAE:
     """The autoencoder that the latents of a refiner were made by."""
-    if "autoencoder" not in about:
+    if not about.get("each frame by itself", "autoencoder" in about):
         raise TweenError(
-            f"{path} refines latents that came without their pictures, so a storyboard cannot be made into them; train "
-            f"with --dataset clips --input-space latent"
+            f"{path} refines latents of several frames each, or of an unknown autoencoder, but keyframes come one by "
+            f"one; train on shards of `tween data encode --each-frame`, or on clips"
         )
     codec = open_codec(about["autoencoder"], device)
     if print_of(codec) != about["its fingerprint"]:

@@ -20,6 +20,7 @@ from tween.engine.sitting import fitted
 from tween.models.impute.config import EncoderConfig, PatchConfig, Taps, Trunk
 from tween.models.impute.corrupt import Noise, by_distance, gaussian, none
 from tween.models.impute.encoder import Encoder
+from tween.models.impute.fills_filler import FILLS
 from tween.models.impute.task import Objective
 from tween.nn.vae.sd import SdVAE, open_sd
 from tween.recipes import impute, impute_feeds, impute_gaps, impute_pages, impute_video
@@ -308,7 +309,7 @@ def _moving(args: Flags, dealing: Dealing) -> Run:
     if args["dataset"] not in TOYS:
         if dealing == Dealing():  # as for pictures: too much for clips
             dealing = video.dealing
-        used = args["dataset"] in ("clips", "doom")
+        used = clips.about.get("each frame by itself", args["dataset"] != "wansynth")
         objective = replace(wanted(args), unnamed=impute_video.UNNAMED * used)
         video = replace(video, trunk=trunk(args, 1), dealing=dealing, objective=objective)
     video = replace(
@@ -319,6 +320,11 @@ def _moving(args: Flags, dealing: Dealing) -> Run:
         replace=args["replace_keyframes"],
         quantiser=args["quantiser"],
     )
+    if clips.samples.shape[2] != 3 and clips.shown is None and video.fill not in FILLS:
+        raise TweenError(
+            f"latents that came without pictures are filled by {', '.join(FILLS)}, but --interp-mode is {video.fill}; "
+            f"choose one"
+        )
     fields = common(args, video.dealing.classes * video.dealing.generated)
     steps = (
         args["encoder_steps"]

@@ -154,12 +154,14 @@ def keyframes(
     dealing: Dealing,
     keys: Keys,
     shown: Shown | None = None,
+    text: Tensor | None = None,
     seed: int = 0,
 ) -> Batch:
     """Batches of clips `n t c h w` on the device, uint8 pictures or float latents. First and last frame are given.
 
     Args:
         shown: of latents, where a refiner of them will begin with pictures; else they are filled themselves.
+        text: `n e`, what the refiner is told.
     """
     queues = dealing.queues(labels, classes, seed)
 
@@ -177,7 +179,9 @@ def keyframes(
             with torch.no_grad():
                 made = shown.encode(coarse.clamp(0, 1))
             coarse = torch.where(known[..., None, None, None], clip, made)
-        return Classes(truth=clip, coarse=coarse, known=known, **_others(samples, dealt, dealing, axes=4))
+        others = _others(samples, dealt, dealing, axes=4)
+        told = None if text is None else text[targets]
+        return Classes(truth=clip, coarse=coarse, known=known, text=told, **others)
 
     return batch
 

@@ -103,7 +103,7 @@ def told(encoder: Encoder, seen: Tensor, taps: Taps, dealing: Any, **more: Any) 
     Args:
         seen: one sample or more as the encoder sees them.
     """
-    vectors = count(features(encoder, seen[:1], taps))
+    vectors = count(features(encoder, seen[:2], taps))
     return {
         "encoder": type(encoder).__name__,
         "frozen": "yes",

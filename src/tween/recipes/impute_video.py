@@ -223,7 +223,7 @@ def described(
     if encoder is None or clips.labels is not None or distributed.start().rank:
         return
     (labels, count), few = found, clips.samples[:, :: max(1, (clips.samples.shape[1] - 1) // 3)]
-    first = clips.samples[:1].float() / (255 if clips.samples.dtype == torch.uint8 else 1)
+    first = clips.samples[:2].float() / (255 if clips.samples.dtype == torch.uint8 else 1)
     about = impute_pages.told(
         encoder,
         seen(first, video.window),
@@ -279,13 +279,14 @@ def refiner_run(
         dealing=dealing,
         keys=Keys(counts=keys(video, t), fill=coarse(video.fill, device), noise=noise, replace=video.replace),
         shown=clips.shown,
+        text=clips.text,
         seed=seed,
     )
     config = VideoConfig(
         channels=channels,
         patch=video.patch,
         side=min(clips.samples.shape[-2:]),
-        trunk=replace(video.trunk, classes=count),
+        trunk=replace(video.trunk, classes=count, text=0 if clips.text is None else clips.text.shape[1]),
     )
     return impute.refiner(
         batch,

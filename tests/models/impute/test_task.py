@@ -159,3 +159,22 @@ def test_some_samples_are_not_told_their_class_and_times_are_passed_on():
     assert float((seen["label"] == 3).float().mean()) == pytest.approx(0.75, abs=0.1)
     refined(Spy(), replace(batch, times=None))
     assert torch.equal(seen["label"], torch.arange(2).repeat_interleave(200))
+
+
+def test_text_is_told_but_for_a_share_of_the_samples():
+    told = []
+
+    class Listening(nn.Module):
+        config = video_net(text=5).config
+
+        def forward(self, coarse, known, label, level, alpha, noise, text):
+            told.append(text)
+            return coarse
+
+    torch.manual_seed(0)
+    batch = replace(classes(c=8, g=32), text=torch.ones(256, 5))
+    for silent in (0.0, 0.5, 1.0):
+        refined(Listening(), batch, silent=silent)
+    assert [float(text.mean()) for text in told] == [1, pytest.approx(0.5, abs=0.1), 0]
+    assert ((told[1] == 0) | (told[1] == 1)).all()
+    assert torch.equal(told[1].amin(1), told[1].amax(1))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tween.core import Filler, TweenError
 from tween.models.impute.config import RELEASED
-from tween.models.impute.fills import by_filler
+from tween.models.impute.fills import Fill, by_filler
 from tween.models.impute.framewise import Codec, decoded, encoded
 from tween.models.impute.net import VideoRefiner
 from tween.models.impute.tiles import tiled
@@ -41,9 +41,11 @@ class ImputeFiller:
     Args:
         net: its weights in fp32.
         coarse: what fills first, as it did in training; `tween fill --draft` shows it alone.
-        codec: where the net refines latents. Only the change that it makes is decoded, so that what it leaves alone
-            keeps its detail.
+        codec: where the net refines latents. What this loses of the coarse fill is put back, so that what the net
+            leaves alone keeps its detail.
         pixels: side of a latent's cell.
+        within: fills the latents of keyframes, as it did in training where that had no pictures; None: latents are
+            those of what `coarse` fills.
         dtype: bf16 or fp16 runs the network under autocast.
     """
 
@@ -58,9 +60,11 @@ class ImputeFiller:
         future: int = 2,
         codec: Codec | None = None,
         pixels: int = 1,
+        within: Fill | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.net, self.coarse, self.codec, self.dtype = net.eval(), coarse, codec, dtype
+        self.within = within
         self.past, self.future = past, future
         self.multiple = max(net.config.patch * pixels, coarse.multiple)
         # measured in fp32 on a CPU at 256x384: 610 a frame for 8 frames, 556 for 12
@@ -109,19 +113,30 @@ class ImputeFiller:
         times = sorted(shown.keys() | set(query_t))
         clip = torch.stack([known[:, shown.get(t, 0)] for t in times], 1).float()
         there = torch.tensor([t in shown for t in times], device=known.device)
-        coarse = by_filler(self.coarse)(clip, there.expand(len(clip), -1), times)
+        there = there.expand(len(clip), -1)
+        begun, lost = self.begun(by_filler(self.coarse)(clip, there, times), there, times)
         free = cond is not None and not all(cond.given)
         kept = [t in shown and not (free and not cond.given[shown[t]]) for t in times]
-        made = self.refine(coarse, torch.tensor(kept, device=known.device), times, state, cond)
+        made = self.refine(begun, torch.tensor(kept, device=known.device), times, state, cond)
+        made = made if self.codec is None else decoded(self.codec, made) + lost
         at = [times.index(t) for t in query_t]
         return made[:, at].clamp(0, 1).to(known.dtype), state
 
+    def begun(self, coarse: Tensor, there: Tensor, times: Sequence[Fraction]) -> tuple[Tensor, Tensor | None]:
+        """What the net takes of the coarse fill, `b t c h w`, and what the codec loses of it, `b t 3 h w`."""
+        if self.codec is None:
+            return coarse, None
+        latents = encoded(self.codec, coarse)
+        lost = coarse - decoded(self.codec, latents)
+        if self.within is None:
+            return latents, lost
+        return self.within(latents, there, times), self.within(lost, there, times)
+
     def refine(
-        self, coarse: Tensor, kept: Tensor, times: Sequence[Fraction], state: Drawn, cond: Told | None
+        self, latents: Tensor, kept: Tensor, times: Sequence[Fraction], state: Drawn, cond: Told | None
     ) -> Tensor:
-        """The clip `b t 3 h w` after one step."""
-        text = None if cond is None or cond.text is None else cond.text.to(coarse).expand(len(coarse), -1)
-        latents = coarse if self.codec is None else encoded(self.codec, coarse)
+        """What the net makes of these in one step."""
+        text = None if cond is None or cond.text is None else cond.text.to(latents).expand(len(latents), -1)
         side = self.net.config.side
 
         def net(part: Tensor) -> Tensor:
@@ -130,14 +145,11 @@ class ImputeFiller:
                 kept.expand(len(part), -1),
                 noise=state.noise,
                 text=text,
-                times=paced(times).to(coarse),
+                times=paced(times).to(latents),
             ).float()
 
-        with torch.autocast(coarse.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            made = tiled(net, latents, side, side // 4) if side else net(latents)
-        if self.codec is None:
-            return made
-        return coarse + decoded(self.codec, made) - decoded(self.codec, latents)
+        with torch.autocast(latents.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return tiled(net, latents, side, side // 4) if side else net(latents)
 
 
 def released(

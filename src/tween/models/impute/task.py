@@ -30,6 +30,7 @@ class Classes:
         weights: `c g`, 0 for padding where a class has fewer samples.
         positive_weights: `c p`, likewise.
         times: `t` of a clip's frames, where they are not one after the other.
+        text: `c*g e`, embeddings, where the refiner is told any.
     """
 
     labels: Tensor
@@ -42,6 +43,7 @@ class Classes:
     weights: Tensor
     positive_weights: Tensor
     times: Tensor | None = None
+    text: Tensor | None = None
 
     @property
     def each(self) -> int:
@@ -64,6 +66,7 @@ class Objective:
         taps: the features.
         importance: group of features -> weight, 1 where it is not named, such as {"plain": 0.5}.
         unnamed: share of the samples whose class is not told: a refiner that will be used without must learn so.
+        silent: likewise of their text.
         mixed: samples are mixed by their affinities in bf16; distances stay fp32.
         compiled: the field by torch.compile; worth it only where shapes stay.
         diagnose: steps between diagnostics of the kernel; 0: none.
@@ -76,6 +79,7 @@ class Objective:
     temperatures: tuple[float, ...] = TEMPERATURES
     importance: dict[str, float] = field(default_factory=dict)
     unnamed: float = 0.0
+    silent: float = 0.1
     mixed: bool = False
     compiled: bool = False
     diagnose: int = 0
@@ -115,7 +119,7 @@ class RefinerTask:
         """Terms, and measures to be logged: `interp/mse_missing`, `interp/mse_all` of the coarse fill,
         `refined/mse_missing`, `refined/mse_known` of the answer, `drift/..` of the kernel."""
         o = self.objective
-        made = refined(self.modules["refiner"], batch, o.unnamed)
+        made = refined(self.modules["refiner"], batch, o.unnamed, o.silent)
         missing, known = errors(made.float(), batch)
         terms = {}
         if o.drift:
@@ -168,15 +172,17 @@ class RefinerTask:
         return {name: value.unflatten(0, (classes, -1)) for name, value in found.items()}
 
 
-def refined(refiner: nn.Module, batch: Classes, unnamed: float = 0.0) -> Tensor:
+def refined(refiner: nn.Module, batch: Classes, unnamed: float = 0.0, silent: float = 0.0) -> Tensor:
     """The refiner's answer; where it has a style, one of its answers."""
     label, alpha = (x.repeat_interleave(batch.each) for x in (batch.labels, batch.alpha))
     trunk = refiner.config.trunk
     if unnamed:
         label = torch.where(torch.rand(len(label), device=label.device) < unnamed, trunk.classes, label)
     noise = torch.randn(len(label), trunk.style, device=label.device) if trunk.style else None
-    when = {} if batch.times is None else {"times": batch.times}
-    return refiner(batch.coarse, batch.known, label, level(batch.known), alpha, noise, **when)
+    more = {} if batch.times is None else {"times": batch.times}
+    if batch.text is not None:
+        more["text"] = batch.text * (torch.rand(len(label), 1, device=label.device) >= silent)
+    return refiner(batch.coarse, batch.known, label, level(batch.known), alpha, noise, **more)
 
 
 def level(known: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ class Told(nn.Module):
             level: `b`, share that is missing, in [0, 1].
             alpha: `b`, strength of guidance from 1 on.
             noise: `b style`; None: zeros, the middle of all answers.
-            text: `b text`; None: nothing is said.
+            text: `b text`; None: zeros, nothing is said.
         """
         if noise is not None and self.style is None:
             raise TweenError(
@@ -93,7 +93,9 @@ class Told(nn.Module):
         told = self.label(label) + self.level(waves(level)) + self.alpha(waves(alpha.log() / math.log(4.0)))
         if self.style is not None:
             told = told + self.style(told.new_zeros(len(told), self.config.style) if noise is None else noise)
-        return told if text is None else told + self.text(text)
+        if self.text is not None:
+            told = told + self.text(told.new_zeros(len(told), self.config.text) if text is None else text)
+        return told
 
 
 class Block(nn.Module):
