@@ -37,7 +37,7 @@ class Forcing:
     Attributes:
         teach: `teacher`: blocks see the clean blocks before them, as in use; `diffusion`: as noisy as they are,
             each block at a level of its own (Chen et al. 2024).
-        shift: of the levels, drawn logit-normal (Esser et al. 2024).
+        shift: of the levels, which are drawn evenly.
         stain: the clean blocks bear noise up to this level, drawn for each, so that in use small errors of the
             blocks before are nothing new.
         blind: share of clips whose seed picture is hidden.
@@ -96,8 +96,11 @@ def prepared(batch: Batch, encode: Encode) -> tuple[Tensor, Actions]:
 
 
 def levels(latents: Tensor, block: int, shift: float) -> Tensor:
-    """A level of noise for each block: `b n`, logit-normal, shifted."""
-    return shifted(of_blocks(latents, block, torch.randn).sigmoid(), shift)
+    """A level of noise for each block: `b n`, even, then shifted.
+
+    A logit-normal draw (Esser et al. 2024) hardly comes near either end; the steps of sampling do.
+    """
+    return shifted(of_blocks(latents, block, torch.rand), shift)
 
 
 def of_blocks(latents: Tensor, block: int, draw: Callable[..., Tensor]) -> Tensor:
