@@ -5,13 +5,16 @@ import re
 import runpy
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+import tyro
 from PIL import Image
 
 from tests.data.layouts import texture
 from tests.infer import videos
+from tween.cli import data, fill, interpolate, train
 from tween.cli.main import main
 from tween.core import exact
 from tween.infer.board import read_board
@@ -20,9 +23,12 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "storyboards.md").read_text()
 
 
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
 def block(language):
-    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return found
+    return blocks(language)[0]
 
 
 @pytest.fixture
@@ -43,6 +49,20 @@ def test_its_commands_make_what_they_say(folder, capsys):
         "out_%03d.png: 31 frames",
         "board.mp4: 61 frames",
     ]
+
+
+def test_its_commands_of_training_are_ones():
+    """They are run by tests/docs/test_seed_impute.py and tests/cli/test_train_impute_latents.py, in small."""
+    parse = {
+        "train": train.parser().parse_args,
+        "data": data.parser().parse_args,
+        "fill": partial(tyro.cli, fill.Options),
+        "interpolate": partial(tyro.cli, interpolate.Options),
+    }
+    lines = [shlex.split(line)[1:] for part in blocks("sh")[1:] for line in part.splitlines()]
+    assert {kind for kind, *_ in lines} == set(parse)
+    for kind, *words in lines:
+        assert parse[kind](args=words)
 
 
 def test_its_board(folder):
