@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import get_worker_info
 
 from tests.data.layouts import vimeo, xtrain
 from tween.core import TweenError
@@ -55,9 +56,11 @@ class Deadly(Counted):
 
 
 class Broken(Counted):
-    """Sample 3 cannot be read."""
+    """Sample 3 cannot be read; Ctrl-C is typed while a worker reads sample 5."""
 
     def draw(self, index, size, g):
+        if index == 5 and get_worker_info():
+            os.kill(os.getpid(), signal.SIGINT)
         if index == 3:
             raise TweenError(f"{self.name(3)} should be a picture, but cannot be read; download it again")
         return super().draw(index, size, g)

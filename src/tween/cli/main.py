@@ -67,8 +67,9 @@ def _run(command: str, argv: list[str]) -> int:
             return import_module(f"tween.cli.{command}").main(argv) or 0
     except TweenError as error:
         return _fail(str(error))
-    except KeyboardInterrupt:
-        print("tween: stopped; nothing unfinished was left under the output's name", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        clean = "; nothing unfinished was left under the output's name" if command in WRITERS else ""
+        print(f"tween: {stop}" if stop.args else f"tween: stopped{clean}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

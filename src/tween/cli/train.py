@@ -129,8 +129,16 @@ def finish(run: Any, resume: Path | bool = True, *, fit: bool = False) -> int:
             f"batches of {run.batch_size} should fit into the GPU's memory, but one did not; take smaller ones"
             f" (--dry-run of tween train interp says how large), or repeat the command on a larger GPU"
         ) from None
-    state = "finished" if report.finished else "stopped; the same command goes on"
     if ranks.rank == 0:
-        print(f"{state} at step {report.step}, {report.samples_per_s:.0f} samples/s, {report.metrics}")
+        print(ended(report))
     distributed.stop()
     return 0
+
+
+def ended(report: Any) -> str:
+    """How a run ended, in a line."""
+    state = "finished" if report.finished else "stopped; the same command goes on"
+    facts = [f"{report.samples_per_s:.4g} samples/s"] if report.samples_per_s else ["nothing was left to do"]
+    facts += [f"{name} {value:.4g}" for name, value in report.metrics.items()]
+    facts += [f"best {report.best:.4g}"] if report.best is not None else []
+    return f"{state} at step {report.step}, {', '.join(facts)}; {report.folder}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from multiprocessing import get_context
@@ -87,6 +88,7 @@ class Prefetch(Generic[T]):
                 pin_memory=self._stream is not None,
                 multiprocessing_context=processes,
                 generator=torch.Generator(),  # the global one is the training loop's
+                worker_init_fn=_undisturbed,
             )
         )
 
@@ -101,6 +103,11 @@ class Prefetch(Generic[T]):
         for tensor in sent:
             tensor.record_stream(now)
         return sent
+
+
+def _undisturbed(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal: a worker leaves it to the training, which ends its step first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Told(Dataset[Any]):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from tween.core import TweenError
-from tween.engine import checkpoint, distributed, ema, log, optim, schedule
+from tween.engine import checkpoint, distributed, ema, interrupt, log, optim, schedule
 from tween.engine.checkpoint import State
 from tween.engine.distributed import Ranks
 from tween.engine.meter import Meter
@@ -38,6 +38,7 @@ def train(run: Run, *, resume: bool | Path = True, until: int | None = None) -> 
     Raises:
         TweenError: if a checkpoint does not fit, a turn owns what `task.modules` does not hold, `best_key` is
             not among the validated values, or `patience` steps on end were not finite.
+        KeyboardInterrupt: behind the step at which Ctrl-C, SIGTERM or SIGHUP came; saved.
     """
     ranks = distributed.start()
     config = log.describe(run) | {"world": ranks.world}
@@ -46,26 +47,33 @@ def train(run: Run, *, resume: bool | Path = True, until: int | None = None) -> 
     end = run.steps if until is None else min(until, run.steps)
     meter, metrics, over = Meter(run.patience), {}, state.step >= end
     deadline = math.inf if run.minutes is None else time.monotonic() + 60 * run.minutes
-    while not over:
-        meter.add(take_step(run, state, ranks))
-        over = state.step == end or late(run, state, deadline, ranks)
-        if state.step % run.log_interval == 0 or over:
-            values = meter.read(samples=run.batch_size * run.accumulate * ranks.world)
-            if journal:
-                rate = run.optim.rate(state.step - 1, run.steps, state.fresh)
-                journal.write(state.step, {"lr": rate} | values)
-            over = over or meter.broken is not None
-        watched = run.validate or run.pictures
-        if watched and (state.step % run.eval_interval == 0 or state.step == run.steps):
-            with meter.paused():
-                metrics = validate(run, state, config, journal) or metrics
-        if state.step % run.save_interval == 0 or over:
-            with meter.paused():
-                checkpoint.save(run.folder / "last.safetensors", state, config)
+    with interrupt.noted() as asked:
+        while not over:
+            meter.add(take_step(run, state, ranks))
+            over = state.step == end or late(
+                run, state, ranks, lambda: asked() or time.monotonic() > deadline
+            )
+            if state.step % run.log_interval == 0 or over:
+                values = meter.read(samples=run.batch_size * run.accumulate * ranks.world)
                 if journal:
-                    journal.report(state.step, meter.samples_per_s)
+                    rate = run.optim.rate(state.step - 1, run.steps, state.fresh)
+                    journal.write(state.step, {"lr": rate} | values)
+                over = over or meter.broken is not None
+            watched = run.validate or run.pictures
+            if watched and (state.step % run.eval_interval == 0 or state.step == run.steps):
+                with meter.paused():
+                    metrics = validate(run, state, config, journal) or metrics
+            if state.step % run.save_interval == 0 or over:
+                with meter.paused():
+                    checkpoint.save(run.folder / "last.safetensors", state, config)
+                    if journal:
+                        journal.report(state.step, meter.samples_per_s)
     if meter.broken:
         stop(run, state.step - meter.broken.ago, meter.broken.names, ranks)
+    if asked():
+        raise KeyboardInterrupt(
+            f"stopped at step {state.step}, saved in {run.folder}; the same command goes on"
+        )
     return Report(
         step=state.step,
         finished=state.step >= run.steps,
@@ -100,6 +108,8 @@ def begin(run: Run, resume: bool | Path, ranks: Ranks, config: dict[str, Any] | 
     if resume and (last.exists() or not isinstance(resume, bool)):
         checkpoint.load(last, state)
         compare(last, config, ranks)
+        if config is not None and ranks.rank == 0:
+            print(f"{last} goes on from step {state.step} of {run.steps}", flush=True)
     return state
 
 
@@ -171,12 +181,12 @@ def seed(*key: Any) -> None:
     torch.manual_seed(random.Random("/".join(map(str, key))).getrandbits(63))
 
 
-def late(run: Run, state: State, deadline: float, ranks: Ranks) -> bool:
-    """Whether the time is over. Several processes agree on it only where they log, since agreeing waits."""
+def late(run: Run, state: State, ranks: Ranks, over: Callable[[], bool]) -> bool:
+    """Whether to stop. Several processes agree on it only where they log, since agreeing waits."""
     if ranks.world > 1 and state.step % run.log_interval:
         return False
     device = next(state.modules.parameters()).device
-    return distributed.any_of(time.monotonic() > deadline, device, ranks)
+    return distributed.any_of(over(), device, ranks)
 
 
 def compare(path: Path, config: dict[str, Any] | None, ranks: Ranks) -> None:
