@@ -254,7 +254,7 @@ def judged(
         half = world_judge.uncompiled(net, codec.mean.dtype)
         world = world_judge.going_on(half, codec, sampling)
         stays, walk = world_judge.lasting(
-            world, on, codec, early=min(round(5 * RATE), minute // 2), late=minute, count=plan.walks
+            world, on, codec, early=min(round(5 * RATE), minute // 2), late=minute, count=plan.walks, batch=64
         )
         found[name] = world_judge.measured(world, on) | vars(stays) | {"stays": stays.stays()}
         rows |= world_judge.shown(world, on, name) | {f"{name}: walk of {minute} frames": walk}
