@@ -36,7 +36,7 @@ def place(tmp_path_factory):
         patch.setattr(representation, "planes", lambda *_, **__: {})
         line = "train impute --dataset clips --data-path CLIPS --frames 9 --gaps 2 4 --interp-mode nearest"
         latent = "--input-space latent --vae codec.safetensors --objective both"
-        assert main(shlex.split(f"{line} {latent} {TINY} {FEW}")) == 0
+        assert main(shlex.split(f"{line} {latent} {TINY} {FEW} --gaps 4")) == 0
     return root
 
 
@@ -102,6 +102,24 @@ def test_the_refiner_knows_its_tiles_and_its_autoencoder(place, monkeypatch):
     assert filler.multiple == 8
     about = read(place / "runs/impute/last.safetensors")[1]["config"]["about"]
     assert about["autoencoder"] == str(place / "codec.safetensors")
+
+
+def test_the_recipe_of_the_released_refiner_in_latents(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(representation, "planes", lambda *_, **__: {})
+    rows = [f"a.avi,{i},{i},{i + 15},2.0" for i in range(3)]
+    (place / "SHOTS").mkdir()
+    (place / "SHOTS/a.avi").write_bytes((place / "CLIPS/a.avi").read_bytes())
+    head = "file,shot,start_frame,end_frame_excl,mean_flow_px"
+    (place / "SHOTS/shots.csv").write_text("\n".join([head, *rows]))
+    line = "train impute --dataset gaps --data-path SHOTS --packed PACKED --cuts 4 --hold-out 3 --interp-mode linear"
+    latent = "--input-space latent --vae codec.safetensors --name gaps"
+    assert main(shlex.split(f"{line} {latent} {TINY} {FEW} --gaps 4")) == 0
+    filler = ready("gaps", device="cpu")
+    config = filler.net.config
+    assert (config.channels, config.side, config.calm, config.mix) == (4, 4, 0, 0)
+    assert filler.codec is not None
+    assert filler.within is None
 
 
 def test_another_autoencoder_or_none_is_a_sentence(place, tween):

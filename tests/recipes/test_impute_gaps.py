@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.infer.fakes import Linear
+from tests.models.impute.codecs import codec
 from tests.models.impute.toy import video_net
 from tween.core import TweenError
 from tween.engine import train
@@ -16,6 +17,7 @@ from tween.models.impute.config import EncoderConfig, Trunk, VideoConfig
 from tween.models.impute.encoder import Encoder
 from tween.models.impute.filler import ImputeFiller, paced
 from tween.models.impute.fills import by_filler, linear
+from tween.models.impute.fills_filler import FillFiller
 from tween.recipes import impute_gaps as recipe
 from tween.recipes.impute_feeds import Dealing
 
@@ -103,11 +105,33 @@ def test_it_trains_and_becomes_a_filler(clips, tmp_path):
     tiny = VideoConfig(
         channels=3, patch=4, calm=0.03, trunk=Trunk(width=32, layers=1, heads=2, ffn=48, clamp=True)
     )
-    make = partial(recipe.gaps_run, (clips, clips), video, encoder, tiny, device="cpu", runs=tmp_path)
+    found = recipe.filled(clips, GAPS, linear)
+    make = partial(recipe.gaps_run, found, found, video, encoder, tiny, device="cpu", runs=tmp_path)
     report = train(replace(make(steps=3), eval_interval=3))
     assert report.metrics.keys() == {"psnr_2", "psnr_4", "psnr", "gain"}
     made = restored(report.folder / "best.safetensors", torch.device("cpu"), torch.float32)
     assert isinstance(made, ImputeFiller)
     assert made.net.config.side == 16
     with pytest.raises(TweenError, match="need stretches of 25 frames"):
-        recipe.gaps_run((clips, clips), replace(video, gaps=(8,)), encoder, tiny, device="cpu", runs=tmp_path)
+        recipe.filled(clips, (8,), linear)
+
+
+def test_of_latents_the_answer_judged_is_that_of_the_filler(clips, tmp_path):
+    vae, net = codec(tmp_path / "codec.safetensors"), video_net(channels=4)
+    at = recipe.numbers(4, 4)
+    keys = [at[i] for i in (0, 1, -2, -1)]
+    frames, mask = clips[:1].float() / 255, recipe.given(7, 4, 0, "cpu")[None]
+    filler = ImputeFiller(net, FillFiller(linear, sight=2), codec=vae, pixels=4)
+    state = filler.begin((1, 3, 16, 16), seed=0, device="cpu", dtype=frames.dtype)
+    made = filler.fill(state, frames[:, keys], [Fraction(i) for i in keys], [Fraction(i) for i in at[2:-2]])[
+        0
+    ]
+    with torch.no_grad():
+        fill = linear(frames[:, at], mask, at)
+        own = recipe.answer(net, vae, fill, mask, torch.tensor(at) - at[0])
+    torch.testing.assert_close(own[:, 2:-2], made, atol=1e-5, rtol=0)
+    assert (own - fill).abs().max() > 1e-3
+    latents = recipe.in_latents(recipe.filled(clips, GAPS, linear), vae)
+    truth, coarse = recipe.sequence(latents, 2, torch.tensor([3]))
+    assert truth.shape == (1, 5, 4, 4, 4)
+    assert torch.equal((truth == coarse).flatten(2).all(2)[0], torch.tensor([True, True, False, True, True]))

@@ -17,7 +17,7 @@ from tween.data.squares import squares
 from tween.engine import distributed, train
 from tween.engine.run import Run
 from tween.engine.sitting import fitted
-from tween.models.impute.config import EncoderConfig, PatchConfig, Taps, Trunk
+from tween.models.impute.config import EncoderConfig, PatchConfig, Taps, Trunk, VideoConfig
 from tween.models.impute.corrupt import Noise, by_distance, gaussian, none
 from tween.models.impute.encoder import Encoder
 from tween.models.impute.fills_filler import FILLS
@@ -26,6 +26,7 @@ from tween.nn.vae.sd import SdVAE, open_sd
 from tween.recipes import impute, impute_feeds, impute_gaps, impute_pages, impute_video
 from tween.recipes.impute_feeds import PATCH_FILLS, Dealing, Keys
 from tween.recipes.impute_video import Clips, Video
+from tween.zoo.codecs import open_codec
 from tween.zoo.load import place
 
 IMAGES = ("cifar10", "folder", "fake")
@@ -345,26 +346,14 @@ def _windows(clips: Clips, video: Video, *, batch_size: int, **fields: Any) -> R
 
 
 def _gaps(args: Flags, dealing: Dealing) -> Run:
-    """The refiner that is released."""
+    """The refiner that is released, or one of latents trained as that is."""
     if args["data_path"] is None or args["packed"] is None:
         raise TweenError(
             "the data set gaps needs --data-path, a folder with shots.csv, and --packed, where decoded clips are kept"
         )
-    video = replace(impute_gaps.VIDEO, fill=args["interp_mode"] or impute_gaps.VIDEO.fill)
-    video = replace(
-        video,
-        gaps=tuple(args["gaps"] or video.gaps),
-        codes=tuple(args["codes"] or video.codes),
-        quantiser=args["quantiser"],
-        dealing=video.dealing if dealing == Dealing() else dealing,
-        objective=replace(
-            wanted(dict(args) | {"objective": args["objective"] or "both"}),
-            unnamed=impute_video.UNNAMED,
-            even=impute_gaps.EVEN,
-        ),
-    )
-    if args["paired_loss_weight"] is None and video.objective.drift:
-        video = replace(video, objective=replace(video.objective, paired=impute_gaps.PAIRED))
+    video, latent = _of_gaps(args, dealing), args["input_space"] == "latent"
+    wanted_vae = str(args["vae"] or "vae-small")
+    vae = open_codec(wanted_vae, args["device"]) if latent else None
     found = impute_gaps.stretches(
         Path(args["data_path"]),
         Path(args["packed"]),
@@ -375,14 +364,63 @@ def _gaps(args: Flags, dealing: Dealing) -> Run:
         device=args["device"],
         workers=args["workers"],
     )
-    fields, encoder = common(args, video.dealing.classes * video.dealing.generated), None
-    if video.objective.drift and args["encoder"]:
-        encoder = impute.read_encoder(args["encoder"], args["device"])
-    elif video.objective.drift:
-        make = partial(_windows, Clips(samples=found[0]), video)
-        steps = 4000 if args["encoder_steps"] is None else args["encoder_steps"]
-        encoder = before(make, fields, steps, lr=2e-3, minutes=args["encoder_minutes"])
-    config = replace(impute_gaps.RELEASED, patch=args["patch_size"] or impute_gaps.RELEASED.patch)
+    fill = impute_video.coarse(video.fill, args["device"])
+    learned, held = (impute_gaps.filled(x, tuple(video.gaps), fill) for x in found)
+    learned = impute_gaps.in_latents(learned, vae) if vae else learned
+    fields = common(args, video.dealing.classes * video.dealing.generated)
+    return impute_gaps.gaps_run(
+        learned,
+        held,
+        video,
+        _encoder_of_gaps(args, learned, video, fields),
+        _config_of_gaps(args, learned.clips.shape[2]),
+        vae=vae,
+        about=impute_video.told_of(wanted_vae, vae) if vae else {},
+        **fields,
+    )
+
+
+def _of_gaps(args: Flags, dealing: Dealing) -> Video:
+    """How gaps are learned from."""
+    video = impute_gaps.VIDEO
+    objective = replace(
+        wanted(dict(args) | {"objective": args["objective"] or "both"}),
+        unnamed=impute_video.UNNAMED,
+        even=impute_gaps.EVEN,
+    )
+    if args["paired_loss_weight"] is None and objective.drift:
+        objective = replace(objective, paired=impute_gaps.PAIRED)
+    latent = args["input_space"] == "latent"
+    return replace(
+        video,
+        fill=args["interp_mode"] or video.fill,
+        gaps=tuple(args["gaps"] or video.gaps),
+        codes=tuple(args["codes"] or video.codes),
+        quantiser=args["quantiser"],
+        dealing=video.dealing if dealing == Dealing() else dealing,
+        objective=objective,
+        encoder=replace(video.encoder, large=not latent),
+    )
+
+
+def _encoder_of_gaps(
+    args: Flags, learned: impute_gaps.Gaps, video: Video, fields: dict[str, Any]
+) -> Encoder | None:
+    if not video.objective.drift:
+        return None
+    if args["encoder"]:
+        return impute.read_encoder(args["encoder"], args["device"])
+    make = partial(_windows, Clips(samples=learned.clips), video)
+    steps = 4000 if args["encoder_steps"] is None else args["encoder_steps"]
+    return before(make, fields, steps, lr=2e-3, minutes=args["encoder_minutes"])
+
+
+def _config_of_gaps(args: Flags, channels: int) -> VideoConfig:
+    """The released one's; of latents without what is measured in grey levels."""
+    config = impute_gaps.RELEASED
+    if channels != 3:
+        config = replace(config, channels=channels, patch=2, calm=0.0, mix=0)
+    config = replace(config, patch=args["patch_size"] or config.patch)
     if (args["width"], args["layers"]) != (384, 8):
         config = replace(config, trunk=replace(trunk(args, 1), clamp=True))
-    return impute_gaps.gaps_run(found, video, encoder, config, **fields)
+    return config

@@ -19,7 +19,9 @@ from tween.metrics import psnr
 from tween.models.impute.config import RELEASED, EncoderConfig, VideoConfig
 from tween.models.impute.encoder import Encoder
 from tween.models.impute.fills import Fill
+from tween.models.impute.framewise import decoded, encoded
 from tween.models.impute.task import Classes, Objective, level
+from tween.nn.vae import WanVAE
 from tween.recipes import impute, impute_video
 from tween.recipes.impute_feeds import Batch, Dealing, as_float
 from tween.recipes.impute_video import Clips, Video
@@ -49,8 +51,8 @@ class Gaps:
     """Stretches and their coarse fills, on the device.
 
     Attributes:
-        clips: `n t 3 h w` uint8, t = 3 m + 1 for the longest gap m.
-        coarse: gap g -> `n g-1 3 h w` uint8: the frames between `m` and `m + g`.
+        clips: `n t c h w`, uint8 pictures or fp16 latents; t = 3 m + 1 for the longest gap m.
+        coarse: gap g -> `n g-1 c h w`, likewise: the frames between `m` and `m + g`.
     """
 
     clips: Tensor
@@ -64,7 +66,15 @@ class Gaps:
 
 @torch.no_grad()
 def filled(clips: Tensor, gaps: tuple[int, ...], fill: Fill) -> Gaps:
-    """The coarse fill of every gap."""
+    """The coarse fill of every gap.
+
+    Raises:
+        TweenError: if the stretches are shorter than the gaps need.
+    """
+    if clips.shape[1] != 3 * max(gaps) + 1:
+        raise TweenError(
+            f"gaps of {max(gaps)} need stretches of {3 * max(gaps) + 1} frames, but these have {clips.shape[1]}"
+        )
     coarse: dict[int, Tensor] = {}
     for gap in gaps:
         at = numbers(gap, max(gaps))
@@ -78,8 +88,14 @@ def filled(clips: Tensor, gaps: tuple[int, ...], fill: Fill) -> Gaps:
     return Gaps(clips=clips, coarse=coarse)
 
 
+def in_latents(gaps: Gaps, vae: WanVAE) -> Gaps:
+    """The same in latents, frame by frame: pictures were filled before, as they are in use."""
+    coarse = {gap: impute_video.in_latents(made, vae) for gap, made in gaps.coarse.items()}
+    return Gaps(clips=impute_video.in_latents(gaps.clips, vae), coarse=coarse)
+
+
 def sequence(gaps: Gaps, gap: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Truth and coarse fill of some stretches, `r g+3 3 h w` uint8 each."""
+    """Truth and coarse fill of some stretches, `r g+3 c h w` each."""
     truth = gaps.clips[rows][:, numbers(gap, gaps.longest)]
     return truth, torch.cat([truth[:, :2], gaps.coarse[gap][rows], truth[:, -2:]], 1)
 
@@ -129,9 +145,14 @@ def given(t: int, gap: int, first: int, device: Any) -> Tensor:
 
 
 @torch.no_grad()
-def judged(modules: nn.ModuleDict, step: int, *, held: Gaps) -> dict[str, float]:
-    """PSNR in dB of missing frames by gap, each `SAME` at most, `psnr` of all gaps, and `gain` over the coarse fill."""
-    net, found, before = modules["refiner"], {}, []
+def judged(modules: nn.ModuleDict, step: int, *, held: Gaps, vae: WanVAE | None = None) -> dict[str, float]:
+    """PSNR in dB of missing frames by gap, each `SAME` at most, `psnr` of all gaps, and `gain` over the coarse fill.
+
+    Args:
+        held: pictures.
+        vae: of a refiner of latents.
+    """
+    net, found, before = partial(answer, modules["refiner"], vae), {}, []
     for gap in sorted(held.coarse):
         known = given(gap + 3, gap, 0, held.clips.device)
         times = torch.tensor(numbers(gap, held.longest), device=held.clips.device)
@@ -139,13 +160,21 @@ def judged(modules: nn.ModuleDict, step: int, *, held: Gaps) -> dict[str, float]
         for rows in torch.arange(len(held.clips), device=held.clips.device).split(CHUNK):
             truth, fill = (x.float() / 255 for x in sequence(held, gap, rows))
             mask = known.expand(len(rows), -1)
-            answer = net(fill, mask, level=level(mask), times=times - times[0]).clamp(0, 1)
-            for x, values in ((answer, made), (fill, coarse)):
+            for x, values in ((net(fill, mask, times - times[0]), made), (fill, coarse)):
                 values.append(psnr(*(y[:, 2:-2].flatten(0, 1) for y in (x, truth))).clamp(max=SAME))
         found[f"psnr_{gap}"] = float(torch.cat(made).mean())
         before.append(float(torch.cat(coarse).mean()))
     whole = sum(found.values()) / len(found)
     return found | {"psnr": whole, "gain": whole - sum(before) / len(before)}
+
+
+def answer(net: nn.Module, vae: WanVAE | None, fill: Tensor, known: Tensor, times: Tensor) -> Tensor:
+    """What `net` makes of pictures `b t 3 h w` in [0, 1], as the filler of it would."""
+    latents = fill if vae is None else encoded(vae, fill)
+    made = net(latents, known, level=level(known), times=times)
+    if vae is not None:
+        made = fill + decoded(vae, made) - decoded(vae, latents)
+    return made.clamp(0, 1)
 
 
 def stretches(
@@ -161,32 +190,28 @@ def stretches(
 
 
 def gaps_run(
-    found: tuple[Tensor, Tensor],
+    learned: Gaps,
+    held: Gaps,
     video: Video,
     encoder: Encoder | None,
     config: VideoConfig = RELEASED,
     *,
-    device: str = "auto",
+    vae: WanVAE | None = None,
     seed: int = 0,
+    about: dict[str, Any] | None = None,
     **fields: Any,
 ) -> Run:
-    """The refiner of both kinds of stretches, by an encoder that is trained; the best by PSNR is kept.
+    """The refiner, by an encoder that is trained; the best by PSNR is kept.
 
-    Raises:
-        TweenError: if the stretches are shorter than the gaps need.
+    Args:
+        held: pictures.
+        vae: where `learned` are latents; `about` then names it, see `named`.
     """
-    clips, held = found
-    longest = max(video.gaps)
-    if clips.shape[1] != 3 * longest + 1:
-        raise TweenError(
-            f"gaps of {longest} need stretches of {3 * longest + 1} frames, but these have {clips.shape[1]}"
-        )
+    clips, longest = learned.clips, learned.longest
     inner = clips[:, longest : 2 * longest + 1]
     labels, count = impute_video.classes(Clips(samples=inner), video, encoder, seed)
     folder = fields.get("runs", Path("runs")) / fields.get("name", "impute")
     impute_video.described(folder, Clips(samples=inner), video, encoder, (labels, count))
-    fill = impute_video.coarse(video.fill, device)
-    learned, kept = (filled(x, tuple(video.gaps), fill) for x in (clips, held))
     dealing = replace(video.dealing, classes=min(video.dealing.classes, int(labels.unique().numel())))
     config = replace(config, side=clips.shape[-1], trunk=replace(config.trunk, classes=count))
     return impute.refiner(
@@ -195,11 +220,11 @@ def gaps_run(
         encoder,
         video.objective,
         view=partial(impute_video.seen, window=video.window),
-        device=device,
         seed=seed,
         batch_size=dealing.classes * dealing.generated,
-        validate=partial(judged, held=kept),
+        validate=partial(judged, held=held, vae=vae),
         best_key="psnr",
-        about={"clips": len(clips), "classes": count, "fill": video.fill, "gaps": list(video.gaps)},
+        about={"clips": len(clips), "classes": count, "fill": video.fill, "gaps": list(video.gaps)}
+        | (about or {}),
         **fields,
     )

@@ -154,11 +154,13 @@ def latent_clips(samples: Tensor, wanted: str, device: str = "auto") -> Clips:
         TweenError: if it is not there.
     """
     vae = open_codec(wanted, device)
-    return Clips(
-        samples=in_latents(samples, vae),
-        shown=Shown(frames=samples, encode=partial(encoded, vae)),
-        about={"autoencoder": named(wanted), "its fingerprint": print_of(vae)},
-    )
+    shown = Shown(frames=samples, encode=partial(encoded, vae))
+    return Clips(samples=in_latents(samples, vae), shown=shown, about=told_of(wanted, vae))
+
+
+def told_of(wanted: str, vae: WanVAE) -> dict[str, Any]:
+    """What a checkpoint keeps of its autoencoder."""
+    return {"autoencoder": named(wanted), "its fingerprint": print_of(vae)}
 
 
 def seen(samples: Tensor, window: int) -> Tensor:
