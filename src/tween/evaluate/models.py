@@ -11,6 +11,7 @@ import torch
 from tween.core import Filler, TweenError
 from tween.engine import checkpoint
 from tween.models.impute.config import VideoConfig
+from tween.models.impute.corrupt import of_mode
 from tween.models.impute.filler import ImputeFiller
 from tween.models.impute.fills_filler import FILLS, FillFiller
 from tween.models.impute.net import VideoRefiner
@@ -128,7 +129,10 @@ def refining(path: Path, device: torch.device, dtype: torch.dtype) -> Filler[Any
     )
     pixels = 1 if codec is None else codec.config.pixels
     within = FILLS[fill]() if "each frame by itself" in about else None
-    return ImputeFiller(net.to(device), coarse, codec=codec, pixels=pixels, within=within, dtype=dtype)
+    noise = of_mode(about.get("noise", "none"), about.get("its deviation", 0.0))
+    return ImputeFiller(
+        net.to(device), coarse, codec=codec, pixels=pixels, within=within, noise=noise, dtype=dtype
+    )
 
 
 def codec_of(path: Path, about: dict[str, Any], device: str) -> WanVAE:

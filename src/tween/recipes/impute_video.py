@@ -259,6 +259,7 @@ def refiner_run(
     encoder: Encoder | None,
     *,
     noise: Noise = none,
+    about: dict[str, Any] | None = None,
     device: str = "auto",
     seed: int = 0,
     **fields: Any,
@@ -300,6 +301,7 @@ def refiner_run(
         seed=seed,
         batch_size=dealing.classes * dealing.generated,
         about={"clips": len(clips.samples), "classes": count, "fill": video.fill, "gaps": list(video.gaps)}
-        | clips.about,
+        | clips.about
+        | (about or {}),
         **fields,
     )

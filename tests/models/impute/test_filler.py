@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from tests.infer.fakes import Linear
+from tests.models.impute.codecs import codec
 from tests.models.impute.toy import video_net
 from tween.core import Filler, TweenError
 from tween.infer.storyboard import Keyframes, storyboard
+from tween.models.impute.corrupt import gaussian
 from tween.models.impute.filler import ImputeFiller, paced
+from tween.models.impute.framewise import decoded, encoded
 from tween.nn.vae import WanConfig, WanVAE
 
 T = [Fraction(k, 2) for k in range(4)]
@@ -76,9 +79,9 @@ def test_text_is_averaged_over_its_tokens_or_refused():
 
 def test_only_the_change_goes_through_an_autoencoder():
     torch.manual_seed(0)
-    codec = WanVAE(WanConfig(latent=4, width=8, decoder_width=8, multipliers=(1, 2), blocks=1, time=(True,)))
+    vae = WanVAE(WanConfig(latent=4, width=8, decoder_width=8, multipliers=(1, 2), blocks=1, time=(True,)))
     still, moved = (
-        ImputeFiller(video_net(live, channels=4), Linear(), codec=codec.eval(), pixels=codec.config.pixels)
+        ImputeFiller(video_net(live, channels=4), Linear(), codec=vae.eval(), pixels=vae.config.pixels)
         for live in (False, True)
     )
     assert still.multiple == 4
@@ -97,3 +100,31 @@ def test_a_storyboard_keeps_its_keyframes():
 
 def test_times_are_paced_by_their_least_distance():
     assert paced([Fraction(1), Fraction(3, 2), Fraction(3)]).tolist() == [0.0, 1.0, 4.0]
+
+
+def test_noise_that_was_learned_from_is_added_in_use_by_the_seed_and_not_to_what_is_known(tmp_path):
+    seen = []
+
+    class Spy(torch.nn.Module):
+        config = video_net().config
+
+        def forward(self, latents, known, **more):
+            seen.append((latents, known))
+            return latents
+
+    noisy = ImputeFiller(Spy(), Linear(), noise=gaussian(0.1))
+    one, again, other = (filled(noisy, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    clean = filled(ImputeFiller(Spy(), Linear()))
+    assert (one - clean).std() == pytest.approx(0.1, abs=0.03)
+    for latents, known in seen:
+        assert torch.equal(latents[known], KNOWN[0])
+    vae = codec(tmp_path / "codec.safetensors")
+    latent = ImputeFiller(video_net(channels=4), Linear(), codec=vae, noise=gaussian(0.1))
+    there = torch.tensor([[True, False, False, True]])
+    begun, lost = latent.begun(KNOWN, there, T, 1)
+    shown = latent.noised(KNOWN, there, T, 1).clamp(0, 1)
+    assert torch.equal(begun, encoded(vae, shown))
+    assert torch.equal(lost, KNOWN - decoded(vae, encoded(vae, KNOWN)))  # the noise is not put back
+    assert torch.equal((shown == KNOWN).flatten(2).all(2), there)

@@ -40,6 +40,11 @@ def by_distance(sigma: float, reach: float | None = None) -> Noise:
     return scale
 
 
+def of_mode(mode: str, sigma: float) -> Noise:
+    """By the plan's names: `none`, `dist` or `gauss`."""
+    return {"none": none, "dist": by_distance(sigma), "gauss": gaussian(sigma)}[mode]
+
+
 def corrupt(
     clip: Tensor,
     known: Tensor,

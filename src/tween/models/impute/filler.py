@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from tween.core import Filler, TweenError
 from tween.models.impute.config import RELEASED
+from tween.models.impute.corrupt import Noise, corrupt, none
 from tween.models.impute.fills import Fill, by_filler
 from tween.models.impute.framewise import Codec, decoded, encoded
 from tween.models.impute.net import VideoRefiner
@@ -30,9 +32,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The style of a clip, `b style`; None where there is one answer only."""
+    """The style of a clip, `b style`; None where there is one answer only. And where other noise begins."""
 
     noise: Tensor | None
+    seed: int = 0
 
 
 class ImputeFiller:
@@ -46,6 +49,7 @@ class ImputeFiller:
         pixels: side of a latent's cell.
         within: fills the latents of keyframes, as it did in training where that had no pictures; None: latents are
             those of what `coarse` fills.
+        noise: what training added to what is missing.
         dtype: bf16 or fp16 runs the network under autocast.
     """
 
@@ -61,10 +65,11 @@ class ImputeFiller:
         codec: Codec | None = None,
         pixels: int = 1,
         within: Fill | None = None,
+        noise: Noise = none,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.net, self.coarse, self.codec, self.dtype = net.eval(), coarse, codec, dtype
-        self.within = within
+        self.within, self.noise = within, noise
         self.past, self.future = past, future
         self.multiple = max(net.config.patch * pixels, coarse.multiple)
         # measured in fp32 on a CPU at 256x384: 610 a frame for 8 frames, 556 for 12
@@ -97,7 +102,8 @@ class ImputeFiller:
         """The style that `seed` draws."""
         style = self.net.config.trunk.style
         generator = torch.Generator().manual_seed(seed)
-        return Drawn(torch.randn(shape[0], style, generator=generator).to(device) if style else None)
+        drawn = torch.randn(shape[0], style, generator=generator).to(device) if style else None
+        return Drawn(drawn, seed)
 
     @torch.inference_mode()
     def fill(
@@ -114,7 +120,8 @@ class ImputeFiller:
         clip = torch.stack([known[:, shown.get(t, 0)] for t in times], 1).float()
         there = torch.tensor([t in shown for t in times], device=known.device)
         there = there.expand(len(clip), -1)
-        begun, lost = self.begun(by_filler(self.coarse)(clip, there, times), there, times)
+        coarse = by_filler(self.coarse)(clip, there, times)
+        begun, lost = self.begun(coarse, there, times, state.seed)
         free = cond is not None and not all(cond.given)
         kept = [t in shown and not (free and not cond.given[shown[t]]) for t in times]
         made = self.refine(begun, torch.tensor(kept, device=known.device), times, state, cond)
@@ -122,15 +129,25 @@ class ImputeFiller:
         at = [times.index(t) for t in query_t]
         return made[:, at].clamp(0, 1).to(known.dtype), state
 
-    def begun(self, coarse: Tensor, there: Tensor, times: Sequence[Fraction]) -> tuple[Tensor, Tensor | None]:
+    def begun(
+        self, coarse: Tensor, there: Tensor, times: Sequence[Fraction], seed: int
+    ) -> tuple[Tensor, Tensor | None]:
         """What the net takes of the coarse fill, `b t c h w`, and what the codec loses of it, `b t 3 h w`."""
+        noised = partial(self.noised, there=there, times=times, seed=seed)
         if self.codec is None:
-            return coarse, None
+            return noised(coarse), None
         latents = encoded(self.codec, coarse)
         lost = coarse - decoded(self.codec, latents)
-        if self.within is None:
-            return latents, lost
-        return self.within(latents, there, times), self.within(lost, there, times)
+        if self.within is not None:
+            return noised(self.within(latents, there, times)), self.within(lost, there, times)
+        return latents if self.noise is none else encoded(self.codec, noised(coarse).clamp(0, 1)), lost
+
+    def noised(self, filled: Tensor, there: Tensor, times: Sequence[Fraction], seed: int) -> Tensor:
+        """What is filled, as training showed it."""
+        generator = torch.Generator(filled.device).manual_seed(seed)
+        return corrupt(
+            filled, there, fill=lambda x, *_: x, noise=self.noise, times=times, generator=generator
+        )[0]
 
     def refine(
         self, latents: Tensor, kept: Tensor, times: Sequence[Fraction], state: Drawn, cond: Told | None
