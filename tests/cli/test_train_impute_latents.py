@@ -13,6 +13,7 @@ from tween.cli.main import main
 from tween.engine.checkpoint import read
 from tween.evaluate import representation
 from tween.evaluate.models import ready
+from tween.models.impute.corrupt import none
 from tween.models.impute.fills import slerp
 from tween.models.impute.framewise import decoded, encoded
 from tween.recipes import impute_video
@@ -151,7 +152,7 @@ def encoded_clips(place):
             train = (
                 f"train impute --dataset wansynth --data-path {name} --name {name} --gaps 2 --objective both"
             )
-            assert main(shlex.split(f"{train} --interp-mode slerp {TINY} {FEW}")) == 0
+            assert main(shlex.split(f"{train} --interp-mode slerp --corrupt-mode gauss {TINY} {FEW}")) == 0
     return place
 
 
@@ -169,6 +170,8 @@ def test_a_refiner_of_shards_fills_as_it_learned_and_hears_text(encoded_clips, t
         filler.net.ends.leave.weight.zero_()
         filler.net.ends.leave.bias.zero_()
     assert filler.within is slerp
+    torch.testing.assert_close(filler.noise(torch.ones(1, 2)), torch.full((1, 2), 0.1))
+    filler.noise = none
     keys = torch.rand(1, 4, 3, 16, 16)
     at, ask = [Fraction(i) for i in range(4)], [Fraction(3, 2)]
     made = filler.fill(filler.begin(keys[:, 0].shape, seed=0, device="cpu", dtype=keys.dtype), keys, at, ask)[

@@ -80,7 +80,8 @@ def refiner(args: Flags, dealing: Dealing) -> Run:
         )
     fields = common(args, video.dealing.classes * video.dealing.generated)
     encoder = _encoder(args, clips, video, fields) if video.window else None
-    about = {"noise": args["corrupt_mode"], "its deviation": args["corrupt_sigma"]}
+    mode, sigma = args["corrupt_mode"], args["corrupt_sigma"]
+    about = {} if mode == "none" else {"noise": mode, "its deviation": sigma}
     return impute_video.refiner_run(clips, video, encoder, noise=noise(args), about=about, **fields)
 
 
