@@ -33,7 +33,13 @@ def place(tmp_path, monkeypatch):
     return [*flags, "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
 
 
-def test_one_command_trains_what_is_missing_and_prints_one_table(place, tmp_path, capsys):
+def started_by_torchrun(monkeypatch, number):
+    """As one of two processes on a machine."""
+    for name, value in {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_one_command_trains_what_is_missing_and_prints_one_table(place, tmp_path, capsys, monkeypatch):
     command = ["ablate", "phase1", "--rows", "exp1f-se", "exp1j-b*", *QUICK, *place]
     assert main(command) == 0
     said = capsys.readouterr().out
@@ -59,6 +65,12 @@ def test_one_command_trains_what_is_missing_and_prints_one_table(place, tmp_path
     assert main([*command, "--show"]) == 1
     assert "1 of 4 results are missing" in capsys.readouterr().out
     assert not gone.exists()
+
+    for number, tables in (("1", 0), ("0", 1)):  # as torchrun starts two: each trains alone, one tells
+        started_by_torchrun(monkeypatch, number)
+        assert main(command) == 0
+        assert gone.exists()
+        assert capsys.readouterr().out.count("| exp1f-se |") == tables
 
 
 def test_a_row_is_there_also_while_another_process_trains_what_it_is_compared_with(place, tmp_path, capsys):

@@ -6,8 +6,10 @@ from functools import partial
 
 import pytest
 
+from tests.cli.test_ablate import started_by_torchrun
 from tests.data.made import folder
 from tests.recipes.toy_feed import SMALL
+from tween.cli import search as cli_search
 from tween.cli import train_interp
 from tween.cli.main import main
 from tween.cli.train import parser
@@ -32,7 +34,7 @@ def place(tmp_path, monkeypatch):
 
 
 def test_search_then_retrain_the_best_in_full(place, tmp_path, capsys, monkeypatch):
-    command = ["search", "phase1", "--baseline", "35.2", *QUICK, *place]
+    command = ["search", "phase1", "--baseline", "35.2", *QUICK, *place, "--stem-stride", "2"]
     assert main([*command, "--trials", "1"]) == 0
     assert main([*command, "--trials", "2"]) == 0  # it goes on
     said = capsys.readouterr().out
@@ -41,6 +43,18 @@ def test_search_then_retrain_the_best_in_full(place, tmp_path, capsys, monkeypat
     rows = list(csv.DictReader((tmp_path / "optuna_phase1_results.csv").open()))
     assert set(rows[0]) >= {"params_lr", "params_weight_decay", "params_use_ecab", "params_use_mhc", "value"}
     assert (tmp_path / "phase1_hp_search_history.png").is_file()
+    started_by_torchrun(monkeypatch, "1")
+    assert main([*command, "--trials", "3"]) == 0
+    assert capsys.readouterr().out.count("psnr") == 1  # of its one epoch: the first worker tells the rest
+    assert len(search.found_study(1).trials) == 3
+    study, pruned = search.found_study(1), search.optuna().trial.TrialState.PRUNED
+    other = study.ask()  # another worker is at it
+    monkeypatch.setattr(cli_search.time, "sleep", lambda seconds: study.tell(other, state=pruned))
+    started_by_torchrun(monkeypatch, "0")
+    assert main([*command, "--trials", "4"]) == 0
+    assert "4 trials (3 complete, 1 pruned)" in capsys.readouterr().out
+    rows.append({f"params_{k}": str(v) for k, v in search.found_study(1).trials[2].params.items()})
+    rows[2]["value"] = str(search.found_study(1).trials[2].value)
 
     monkeypatch.setattr(search, "arguments", arguments)
     train = ["interp", "--phase", "1", *place, "--device", "cpu", "--from-study"]
@@ -51,7 +65,7 @@ def test_search_then_retrain_the_best_in_full(place, tmp_path, capsys, monkeypat
     config = run.task.modules["net"].config
     assert (config.block.channel_attention == "eca") == (best["params_use_ecab"] == "True")
     assert (config.block.residual == "mhc") == (best["params_use_mhc"] == "True")
-    assert config.width == THESIS.width
+    assert (config.width, config.stem_stride) == (THESIS.width, 2)  # as every trial had it
     assert run.steps == 300 * run.save_interval  # in full
     over = train_interp.build(
         vars(parser().parse_args([*train, "--lr", "3e-4", "--warmup", "5", "--epochs", "1"]))

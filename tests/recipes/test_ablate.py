@@ -74,7 +74,9 @@ def test_a_row_that_another_process_is_at_is_left_to_it(lab, monkeypatch):
         assert other.stdout.readline() == "True\n"
         monkeypatch.setattr(lab_module, "measured", lambda row, seed, lab: {"row": row.name})
         assert [result for *_, result in ablate(asked, [0], lab)] == [{"row": "exp1f-se"}]
-        other.kill()
+        monkeypatch.setattr(lab_module.time, "sleep", lambda seconds: (other.kill(), other.wait()))
+        waited = [result["row"] for *_, result in ablate(asked, [0], lab, wait=True)]
+        assert waited == ["exp1c-hybrid", "exp1f-se"]
     assert [result["row"] for *_, result in ablate(asked, [0], lab)] == ["exp1c-hybrid", "exp1f-se"]
 
 

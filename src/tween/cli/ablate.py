@@ -1,4 +1,7 @@
-"""`tween ablate phase1 --minutes 2 --seeds 2 ...`: every row trained for the same budget, one table with confidence."""
+"""`tween ablate phase1 --minutes 2 --seeds 2 ...`: every row trained for the same budget, one table with confidence.
+
+Under torchrun each process is a worker of its own, on a GPU of its own: they share out the rows.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tween.cli.training_data import add_data, feeds, perceptual, settled, sources
+from tween.cli.training_data import add_data, crew, feeds, perceptual, settled, sources
 from tween.core import TweenError
 
 if TYPE_CHECKING:
@@ -72,19 +75,14 @@ def base(options: argparse.Namespace) -> dict[str, Any]:
 
 def work(options: argparse.Namespace, asked: list[Row]) -> int:
     """Train and tell; 0 when all is there."""
-    from tween.recipes.ablate import ablate, cached, obstacle
+    from tween.recipes.ablate import cached, obstacle
     from tween.recipes.ablate_rows import fits
 
+    workers = crew()
     lab, seeds = laboratory(options), range(options.seeds)
-    troubles: dict[str, str] = {}
-    until = None if options.sitting is None else time.monotonic() + 60 * options.sitting
-    for row, seed, result in () if options.show else ablate(asked, seeds, lab, until=until):
-        if isinstance(result, TweenError):
-            troubles[row.name] = str(result)
-            continue
-        print(
-            f"{row.name} seed {seed}: PSNR {result['psnr']:.3f} dB after {result['steps']} steps", flush=True
-        )
+    troubles = {} if options.show else train(options, asked, lab, together=workers.count > 1)
+    if workers.number:
+        return 0
     here = [row for row in asked if obstacle(row, lab) is None]
     found = {(row.name, s): r for row in here for s in seeds if (r := cached(row, s, lab))}
     tell(list(found.values()), [row.name for row in here], troubles)
@@ -95,6 +93,26 @@ def work(options: argparse.Namespace, asked: list[Row]) -> int:
     left = f"; {here[0].name}, to compare with, is left to other processes" if missing else ""
     print(f"all results {'that were asked for ' * bool(missing)}are there{left}")
     return 0
+
+
+def train(options: argparse.Namespace, asked: list[Row], lab: Lab, *, together: bool) -> dict[str, str]:
+    """Why rows failed, by name; the others have their results behind this, told one by one.
+
+    Args:
+        together: at the end, wait for the rows of other processes.
+    """
+    from tween.recipes.ablate import ablate
+
+    until = None if options.sitting is None else time.monotonic() + 60 * options.sitting
+    told: dict[tuple[str, int], Any] = {}
+    for wait in (False, True)[: 1 + together]:
+        left = [row for row in asked if any((row.name, s) not in told for s in range(options.seeds))]
+        for row, seed, result in ablate(left, range(options.seeds), lab, until=until, wait=wait):
+            if not isinstance(result, TweenError) and (row.name, seed) not in told:
+                after = f"{result['psnr']:.3f} dB after {result['steps']} steps"
+                print(f"{row.name} seed {seed}: PSNR {after}", flush=True)
+            told[row.name, seed] = result
+    return {name: str(result) for (name, _), result in told.items() if isinstance(result, TweenError)}
 
 
 def tell(found: list[dict[str, Any]], order: list[str], troubles: dict[str, str]) -> None:

@@ -3,19 +3,23 @@
 The plan's gate: a search begins once the baseline has 35.0 dB on Vimeo90K (--baseline). From 33.0 to 35.0 look at loss
 curve, gradients and learning rate by hand first; below 33.0 network or code have a fault. --force searches anyway.
 Phases 2 and 3 are searched after their own baseline has converged, from the phase before (--start). The best is
-retrained in full by tween train interp from the study.
+retrained in full by tween train interp from the study. Under torchrun each process is a worker of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tween.cli.training_data import add_data, feeds, needs_large, perceptual, settled, sources
+from tween.cli.training_data import add_data, crew, feeds, needs_large, perceptual, settled, sources
 from tween.core import TweenError
+
+WAIT = 2.0  # seconds between two looks at what others have under way
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         "--whole-space", action="store_true", help="search all of the plan's table, not its focus alone"
     )
     add_data(p)
+    p.add_argument("--stem-stride", type=int, choices=(1, 2, 4), help="of the network in every trial")
     p.add_argument("--start", type=Path, help="weights (.safetensors) that all trials begin from")
     p.add_argument("--storage", help="else sqlite:///optuna_phaseN.db")
     p.add_argument("--study-name", help="else phaseN_hp_search")
@@ -49,25 +54,24 @@ def main(argv: list[str]) -> int:
     from tween.cli.train import dashed
 
     options = settled(parser().parse_args(dashed(argv)))
-    from tween.recipes.search import open_study, search
+    from tween.recipes.search import open_study, search, under_way
     from tween.recipes.search_space import SEARCHES, gate
 
-    phase = int(options.phase[-1])
-    print(gate(baseline(options.baseline), force=options.force))
+    workers, phase = crew(), int(options.phase[-1])
+    allowed = gate(baseline(options.baseline), force=options.force)
+    if not workers.number:
+        print(allowed)
     plan = SEARCHES[phase]
     names, epochs = plan.names(whole=options.whole_space), options.epochs or plan.epochs
     make, setting = maker(options)
-    study = open_study(phase, url=options.storage, name=options.study_name, seed=options.seed)
-    search(
-        study,
-        make,
-        phase=phase,
-        names=names,
-        trials=options.trials or plan.trials,
-        epochs=epochs,
-        setting=setting,
-    )
-    return tell(study, phase, options.out)
+    seed = None if options.seed is None else options.seed + workers.number  # two should not try the same
+    study = open_study(phase, url=options.storage, name=options.study_name, seed=seed)
+    work = partial(search, study, make, phase=phase, names=names, epochs=epochs, setting=setting)
+    work(trials=options.trials or plan.trials)
+    while workers.count > 1 and under_way(study):  # by others; one that is lost comes back here
+        time.sleep(WAIT)
+        work(trials=options.trials or plan.trials)
+    return 0 if workers.number else tell(study, phase, options.out)
 
 
 def baseline(text: str | None) -> float | None:
@@ -99,11 +103,16 @@ def maker(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     if options.phase == "phase3":
         needs_large(options)
     source, vgg = feeds(options)(None), perceptual(options)
+    coarse = {"stem_stride": options.stem_stride} if options.stem_stride else {}
     source = replace(source, scenes=scenes, samples=options.epoch_samples or source.samples)
 
     def make(**wanted: Any) -> Any:
         plan = replace(wanted.pop("plan"), crop=options.crop)
-        own = {"plan": plan, "batch_size": wanted.pop("batch_size", options.batch_size)}
+        own = {
+            "plan": plan,
+            "config": replace(wanted.pop("config"), **coarse),
+            "batch_size": wanted.pop("batch_size", options.batch_size),
+        }
         own |= {
             name: getattr(options, name)
             for name in ("device", "precision", "ema", "compiled", "start", "runs")
@@ -113,7 +122,7 @@ def maker(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     shared = ("crop", "batch_size", "synthetic", "ema", "precision")
     start = options.start and content(options.start)
     setting = {name: getattr(options, name) for name in shared} | facts
-    return make, setting | {"samples": source.samples, "start": start}
+    return make, setting | coarse | {"samples": source.samples, "start": start}
 
 
 def tell(study: Any, phase: int, out: Path) -> int:

@@ -165,7 +165,8 @@ def searched(args: dict[str, Any]) -> dict[str, Any]:
     from tween.recipes.search import best, found_study
 
     study = found_study(args["phase"], url=args["from_study"], name=args["study_name"])
-    found = best(study, phase=args["phase"], base=network(args))
+    same = {"stem_stride": args["stem_stride"] or study.user_attrs.get("setting", {}).get("stem_stride")}
+    found = best(study, phase=args["phase"], base=network(args | same))
     weights = replace(found["weights"], distill=args["distill"])
     _say(f"from {study.study_name}: {study.best_params}")
     return found | {"plan": plan(args, found["plan"]), "weights": weights}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tween.core import TweenError
 
@@ -51,6 +52,28 @@ def add_data(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--device", default="auto")
     p.add_argument("--num-workers", type=int, default=16, help="threads that decode, processes that read")
+
+
+class Crew(NamedTuple):
+    """Which of how many workers this process is."""
+
+    number: int = 0
+    count: int = 1
+
+
+def crew() -> Crew:
+    """What torchrun started: workers that share out rows or trials, each by itself on one of the GPUs, in turn.
+
+    Whoever trains behind this call trains alone: processes that wait for one another could not do different rows.
+    """
+    if "WORLD_SIZE" not in os.environ:
+        return Crew()
+    import torch
+
+    number, count, local = (int(os.environ.pop(name)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local % torch.cuda.device_count())
+    return Crew(number, count)
 
 
 def settled(options: argparse.Namespace) -> argparse.Namespace:

@@ -34,6 +34,7 @@ from tween.recipes.plan import PLANS
 from tween.recipes.thesis import thesis
 
 WARM, TIMED = 5, 20  # steps that tell how many fit into the minutes
+LOOK = 2.0  # seconds between two looks at a row that another process is at
 Result = dict[str, Any]
 
 
@@ -99,7 +100,12 @@ class Lab:
 
 
 def ablate(
-    rows: Sequence[Row], seeds: Sequence[int], lab: Lab, *, until: float | None = None
+    rows: Sequence[Row],
+    seeds: Sequence[int],
+    lab: Lab,
+    *,
+    until: float | None = None,
+    wait: bool = False,
 ) -> Iterator[tuple[Row, int, Result | TweenError]]:
     """Each row and seed with its result, trained where there is none yet; a row that fails yields its error.
 
@@ -107,6 +113,7 @@ def ablate(
 
     Args:
         until: `time.monotonic()` after which no row is begun that would not end before it.
+        wait: for the result of a row that another process is at; the row is taken over if that process is lost.
     """
     longest = 60.0 * (lab.setting.minutes or 0.0)
     for seed in seeds:
@@ -116,7 +123,7 @@ def ablate(
                 return
             try:
                 why = obstacle(row, lab)
-                result = TweenError(why) if why else found or worked(row, seed, lab)
+                result = TweenError(why) if why else found or worked(row, seed, lab, wait=wait)
             except TweenError as error:
                 result = error
             if result is not None:
@@ -174,10 +181,15 @@ def cached(row: Row, seed: int, lab: Lab) -> Result | None:
     return json.loads(found[0].read_text()) | {"row": row.name, "about": row.about} if found else None
 
 
-def worked(row: Row, seed: int, lab: Lab) -> Result | None:
-    """The result, measured now if no other process is at it; None where one is."""
-    with claim(lab.runs / f"{label(row, seed, lab)}.lock") as mine:
-        return (cached(row, seed, lab) or measured(row, seed, lab)) if mine else None
+def worked(row: Row, seed: int, lab: Lab, *, wait: bool = False) -> Result | None:
+    """The result, measured now if no other process is at it; None where one is, unless it is waited for."""
+    while True:
+        with claim(lab.runs / f"{label(row, seed, lab)}.lock") as mine:
+            if mine:
+                return cached(row, seed, lab) or measured(row, seed, lab)
+        if not wait:
+            return None
+        time.sleep(LOOK)
 
 
 @contextmanager

@@ -191,6 +191,12 @@ def counted(study: Any) -> int:
     )
 
 
+def under_way(study: Any) -> bool:
+    """Whether a worker is at a trial, or a lost one's waits to be taken up."""
+    states = optuna().trial.TrialState
+    return bool(study.get_trials(deepcopy=False, states=(states.RUNNING, states.WAITING)))
+
+
 def objective(trial: Any, make: Make, *, phase: Phase, names: Sequence[str], epochs: int) -> float:
     """Train one trial; its PSNR is told to the study once an epoch, and it ends early where the pruner says so.
 

@@ -3,6 +3,7 @@ matter here; anything a user sees goes through read.py."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -111,6 +112,6 @@ def _pack_one(path: Path, target: Path, lines: int) -> None:
 
     picture = cv2.imread(str(path)) if path.suffix in {".jpg", ".png", ".webp"} else None
     frames = decode(path, lines) if picture is None else shrink(picture, lines)[None, ..., ::-1]
-    part = target.with_suffix(".part.npy")
+    part = target.with_suffix(f".{os.getpid()}.part.npy")  # another process may be at it, too
     np.save(part, frames)
-    part.rename(target)
+    part.replace(target)
