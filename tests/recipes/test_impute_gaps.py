@@ -121,7 +121,7 @@ def test_of_latents_the_answer_judged_is_that_of_the_filler(clips, tmp_path):
     at = recipe.numbers(4, 4)
     keys = [at[i] for i in (0, 1, -2, -1)]
     frames, mask = clips[:1].float() / 255, recipe.given(7, 4, 0, "cpu")[None]
-    filler = ImputeFiller(net, FillFiller(linear, sight=2), codec=vae, pixels=4)
+    filler = ImputeFiller(net, FillFiller(linear, sight=2), codec=vae)
     state = filler.begin((1, 3, 16, 16), seed=0, device="cpu", dtype=frames.dtype)
     made = filler.fill(state, frames[:, keys], [Fraction(i) for i in keys], [Fraction(i) for i in at[2:-2]])[
         0

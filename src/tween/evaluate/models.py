@@ -127,12 +127,9 @@ def refining(path: Path, device: torch.device, dtype: torch.dtype) -> Filler[Any
         if fill in FILLS
         else load(fill, device=str(device), precision="fp32")
     )
-    pixels = 1 if codec is None else codec.config.pixels
     within = FILLS[fill]() if "each frame by itself" in about else None
     noise = of_mode(about.get("noise", "none"), about.get("its deviation", 0.0))
-    return ImputeFiller(
-        net.to(device), coarse, codec=codec, pixels=pixels, within=within, noise=noise, dtype=dtype
-    )
+    return ImputeFiller(net.to(device), coarse, codec=codec, within=within, noise=noise, dtype=dtype)
 
 
 def codec_of(path: Path, about: dict[str, Any], device: str) -> WanVAE:

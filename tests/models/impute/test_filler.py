@@ -11,9 +11,9 @@ from tests.models.impute.toy import video_net
 from tween.core import Filler, TweenError
 from tween.infer.storyboard import Keyframes, storyboard
 from tween.models.impute.corrupt import gaussian
-from tween.models.impute.filler import ImputeFiller, paced
+from tween.models.impute.filler import ImputeFiller, bytes_per_pixel, paced
 from tween.models.impute.framewise import decoded, encoded
-from tween.nn.vae import WanConfig, WanVAE
+from tween.nn.vae import SMALL, WAN, WanConfig, WanVAE
 
 T = [Fraction(k, 2) for k in range(4)]
 KNOWN = torch.rand(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -81,8 +81,7 @@ def test_only_the_change_goes_through_an_autoencoder():
     torch.manual_seed(0)
     vae = WanVAE(WanConfig(latent=4, width=8, decoder_width=8, multipliers=(1, 2), blocks=1, time=(True,)))
     still, moved = (
-        ImputeFiller(video_net(live, channels=4), Linear(), codec=vae.eval(), pixels=vae.config.pixels)
-        for live in (False, True)
+        ImputeFiller(video_net(live, channels=4), Linear(), codec=vae.eval()) for live in (False, True)
     )
     assert still.multiple == 4
     torch.testing.assert_close(filled(still), filled(filler(live=False)), atol=1e-5, rtol=0)
@@ -128,3 +127,11 @@ def test_noise_that_was_learned_from_is_added_in_use_by_the_seed_and_not_to_what
     assert torch.equal(begun, encoded(vae, shown))
     assert torch.equal(lost, KNOWN - decoded(vae, encoded(vae, KNOWN)))  # the noise is not put back
     assert torch.equal((shown == KNOWN).flatten(2).all(2), there)
+
+
+def test_memory_grows_with_frames_and_the_widest_maps_of_an_autoencoder():
+    with torch.device("meta"):
+        wan, small = WanVAE(WAN), WanVAE(SMALL)
+    assert bytes_per_pixel(20, None) == 12_400
+    assert 22_446 < bytes_per_pixel(20, wan) < 30_000  # 22,446 measured with 5
+    assert 4_357 < bytes_per_pixel(20, small) < 6_000  # 4,357 measured

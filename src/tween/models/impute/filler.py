@@ -17,9 +17,10 @@ from tween.core import Filler, TweenError
 from tween.models.impute.config import RELEASED
 from tween.models.impute.corrupt import Noise, corrupt, none
 from tween.models.impute.fills import Fill, by_filler
-from tween.models.impute.framewise import Codec, decoded, encoded
+from tween.models.impute.framewise import decoded, encoded
 from tween.models.impute.net import VideoRefiner
 from tween.models.impute.tiles import tiled
+from tween.nn.vae import WanVAE
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ class ImputeFiller:
         coarse: what fills first, as it did in training; `tween fill --draft` shows it alone.
         codec: where the net refines latents. What this loses of the coarse fill is put back, so that what the net
             leaves alone keeps its detail.
-        pixels: side of a latent's cell.
         within: fills the latents of keyframes, as it did in training where that had no pictures; None: latents are
             those of what `coarse` fills.
         noise: what training added to what is missing.
@@ -62,8 +62,7 @@ class ImputeFiller:
         *,
         past: int = 2,
         future: int = 2,
-        codec: Codec | None = None,
-        pixels: int = 1,
+        codec: WanVAE | None = None,
         within: Fill | None = None,
         noise: Noise = none,
         dtype: torch.dtype = torch.float32,
@@ -71,9 +70,8 @@ class ImputeFiller:
         self.net, self.coarse, self.codec, self.dtype = net.eval(), coarse, codec, dtype
         self.within, self.noise = within, noise
         self.past, self.future = past, future
-        self.multiple = max(net.config.patch * pixels, coarse.multiple)
-        # measured in fp32 on a CPU at 256x384: 610 a frame for 8 frames, 556 for 12
-        self.bytes_per_pixel = 620.0 * (past + future + self.most)
+        self.multiple = max(net.config.patch * (codec.config.pixels if codec else 1), coarse.multiple)
+        self.bytes_per_pixel = bytes_per_pixel(past + future + self.most, codec)
 
     def condition(self, *, given: Sequence[bool], text: Tensor | None) -> Told:
         """What `fill` takes as `cond`.
@@ -167,6 +165,15 @@ class ImputeFiller:
 
         with torch.autocast(latents.device.type, self.dtype, enabled=self.dtype != torch.float32):
             return tiled(net, latents, side, side // 4) if side else net(latents)
+
+
+def bytes_per_pixel(frames: int, codec: WanVAE | None) -> float:
+    """Of so many frames. Measured in fp32 on a CPU at 256x384: of pictures 610 a frame for 8 frames and 556 for 12; of
+    latents 180 and 137, and 218 where tiles are as large. Besides, the widest maps of a codec, which sees one frame at
+    a time: 21,700 of Wan's, at 128x192."""
+    if codec is None:
+        return 620.0 * frames
+    return 220.0 * frames + 230.0 * codec.config.decoder_width / codec.config.patch**2
 
 
 def released(
