@@ -40,6 +40,7 @@ def test_search_then_retrain_the_best_in_full(place, tmp_path, capsys, monkeypat
     said = capsys.readouterr().out
     assert "baseline 35.20 dB on Vimeo90K, at least 35: search" in said
     assert "phase1_hp_search: 2 trials (2 complete)" in said
+    assert said.count("warm-up takes 2000 of 1 steps") == 2
     rows = list(csv.DictReader((tmp_path / "optuna_phase1_results.csv").open()))
     assert set(rows[0]) >= {"params_lr", "params_weight_decay", "params_use_ecab", "params_use_mhc", "value"}
     assert (tmp_path / "phase1_hp_search_history.png").is_file()

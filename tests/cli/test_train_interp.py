@@ -94,6 +94,36 @@ def test_every_kind_of_data_and_network_trains(run, line):
     assert run(f"{line} --steps 2 --no-tensorboard --val VAL --exp-name N") == 0
 
 
+def test_phases_are_validated_on_any_test_set_and_weights_of_the_losses_are_flags(
+    run, data, tmp_path, capsys
+):
+    easy = layouts.snu_film(tmp_path / "snu", "easy", steps=2)
+    for path in (easy / "test").rglob("*.png"):
+        layouts.texture(path)
+    line = "--data-path VIMEO --phase 2 --steps 1 --warmup 0 --exp-name N"
+    flags = "--loss_ter_weight 0 --loss-lap-weight 2 --loss-vgg-weight 0 --loss-flow-smooth-weight 0.5"
+    assert run(f"{line} {flags} --val {easy} --val-set snu-film-easy") == 0
+    assert "without the VGG term" not in (said := capsys.readouterr().out)
+    assert "warm-up takes" not in said
+    folder = tmp_path / "runs" / "N"
+    last = [json.loads(text) for text in (folder / "log.jsonl").read_text().splitlines()]
+    assert {name for name in last[0] if name.startswith("loss_")} == {
+        "loss_lap",
+        "loss_flow_smooth",
+        "loss_total",
+    }
+    measured = ["--path", str(easy), "--device", "cpu", "--json", "easy.json"]
+    assert main(["eval", "N", "snu-film-easy", *measured]) == 0
+    assert last[1]["psnr"] == pytest.approx(json.loads(Path("easy.json").read_text())["psnr"], abs=1e-4)
+    told = json.loads((folder / "run.json").read_text())["settings"]["weights"]["composite"]
+    assert told == {"lap": 2.0, "ter": 0.0, "vgg": 0.0, "flow_smooth": 0.5}
+
+
+def test_a_warm_up_that_outlasts_the_run_is_told(run, capsys):
+    assert run("--data-path VIMEO --phase 1 --dry-run --epochs 9") == 0
+    assert "warm-up takes 2000 of 18 steps: train for longer" in capsys.readouterr().out
+
+
 def test_a_dry_run_says_what_fits_and_writes_nothing(run, tmp_path, capsys):
     assert run("--data_path VIMEO --phase 2 --dry_run --freeze_backbone 1") == 0
     out = capsys.readouterr().out
@@ -119,6 +149,8 @@ def test_a_dry_run_says_what_fits_and_writes_nothing(run, tmp_path, capsys):
         ("--phase 1 --data-path VIMEO --vgg gone.pth", "the VGG loss needs the weights gone.pth"),
         ("--phase 1 --data CLIPS --packed PACKED --synthetic 2", "synthetic should be a share"),
         ("--phase 1 --data-path VIMEO --steps 0", "steps should be at least 1"),
+        ("--phase 1 --data-path VIMEO --loss-ter-weight -1", "should be 0 or more, but that of ter is -1"),
+        ("--phase 1 --data-path VIMEO --val VAL --val-set snu", "--val-set should be one of vimeo,"),
     ],
 )
 def test_mistakes_are_one_line(run, capsys, line, said):

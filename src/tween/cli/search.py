@@ -96,6 +96,7 @@ def baseline(text: str | None) -> float | None:
 
 def maker(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """What builds a trial's run, and what all trials have in common."""
+    from tween.cli.train_interp import warm
     from tween.recipes.ablate import content
     from tween.recipes.thesis import thesis
 
@@ -117,7 +118,9 @@ def maker(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
             name: getattr(options, name)
             for name in ("device", "precision", "ema", "compiled", "start", "runs")
         }
-        return replace(thesis(batch=source, vgg=vgg, patience=20, **own, **wanted), pictures=None)
+        run = thesis(batch=source, vgg=vgg, patience=20, **own, **wanted)
+        warm(run)
+        return replace(run, pictures=None)
 
     shared = ("crop", "batch_size", "synthetic", "ema", "precision")
     start = options.start and content(options.start)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tween.cli import training_data
 from tween.core import TweenError
 
 
@@ -27,6 +29,7 @@ def add(p: argparse.ArgumentParser) -> None:
         )
     )
     _network(p.add_argument_group("network"))
+    _losses(p.add_argument_group("losses", "weights by default the plan's, or the study's"))
     _training(p.add_argument_group("training", "by default what the plan says of the phase"))
     _machine(p.add_argument_group("machine"))
 
@@ -50,8 +53,9 @@ def _data(p: Any) -> None:
         "--synthetic", type=float, default=0.0, help="with --data: share of layered motion, 0 to 1"
     )
     p.add_argument("--pixels", type=float, default=24.0, help="with --data: greatest mean motion of a triple")
+    p.add_argument("--val", type=Path, help="folder of --val-set; else validated on Vimeo90K's own test list")
     p.add_argument(
-        "--val", type=Path, help="folder of triplets to validate on; else Vimeo90K's own test list"
+        "--val-set", default="triplets", help="what --val is: triplets, snu-film-hard, xtest-4k, ..."
     )
     p.add_argument("--mixed-ratio", type=ratio, metavar="A:B", help="phase 3: Vimeo90K to X4K1000FPS; 2:1")
     p.add_argument("--curriculum", action="store_true", help="phase 3: X4K1000FPS in crops of 256, 384, 512")
@@ -70,6 +74,14 @@ def _network(p: Any) -> None:
     p.add_argument("--ssd", choices=("fp32", "bf16"), default="fp32", help="of Mamba2's scan within bf16")
     p.add_argument("--stem-stride", type=int, choices=(1, 2, 4))
     p.add_argument("--resume", metavar="NAME", help="begin from runs/NAME (NAME_best: its best) or a file")
+
+
+def _losses(p: Any) -> None:
+    for term, plans in (("lap", 1), ("ter", 1), ("vgg", 0.005), ("flow-smooth", 0.1)):
+        p.add_argument(f"--loss-{term}-weight", type=float, metavar="W", help=f"{plans:g}; 0 leaves it out")
+    p.add_argument(
+        "--distill", type=float, default=0.0, help="weight of exact or taught flow, where batches have it"
+    )
     p.add_argument("--vgg", type=Path, help="torchvision's VGG-19 weights, for the perceptual term")
 
 
@@ -84,9 +96,6 @@ def _training(p: Any) -> None:
     p.add_argument("--weight-decay", type=float)
     p.add_argument("--warmup", type=int, help="steps")
     p.add_argument("--freeze-backbone", type=int, metavar="EPOCHS")
-    p.add_argument(
-        "--distill", type=float, default=0.0, help="weight of exact or taught flow, where batches have it"
-    )
     p.add_argument("--ema", type=float, default=0.0, help="decay of the average of the weights; 0: none")
     p.add_argument("--eval-interval", type=int, default=1, metavar="EPOCHS")
     p.add_argument(
@@ -136,9 +145,7 @@ def main(args: dict[str, Any]) -> int:
 def build(args: dict[str, Any]) -> Any:
     """The run that the flags ask for."""
     from tween.engine import distributed
-    from tween.losses import CompositeWeights
-    from tween.models.interp.thesis_task import ThesisWeights
-    from tween.recipes.thesis import thesis
+    from tween.recipes.thesis import middle_psnr, thesis
     from tween.zoo.load import place
 
     distributed.start()
@@ -148,14 +155,47 @@ def build(args: dict[str, Any]) -> Any:
     same = ("phase", "name", "device", "steps", "epochs", "batch_size", "grad_accum", "lr", "freeze_backbone")
     same += ("precision", "ema", "compiled", "eval_interval", "patience", "minutes", "seed")
     wanted = {name: args[name] for name in same} | {"config": network(args), "plan": plan(args)}
-    wanted["weights"] = ThesisWeights(composite=CompositeWeights(), distill=args["distill"])
-    return thesis(
-        **wanted | searched(args),
-        batch=feed(args),
-        vgg=vgg(args["vgg"], args["device"]),
+    found = wanted | searched(args)
+    scenes = training_data.test_set(args["val_set"], args["val"])
+    judge = None if scenes is None else partial(middle_psnr, scenes=scenes, dataset=args["val_set"])
+    source = feed(args, found["plan"].ratio)
+    run = thesis(
+        **found | {"weights": weights(args, found.get("weights"))},
+        batch=source if scenes is None else replace(source, scenes=scenes),
+        validate=judge,
+        vgg=None if args["loss_vgg_weight"] == 0 else vgg(args["vgg"], args["device"]),
         start=args["resume"],
         tensorboard=args["tensorboard"] and _has_tensorboard(),
     )
+    warm(run)
+    return run
+
+
+def weights(args: dict[str, Any], base: Any = None) -> Any:
+    """Of the losses: `base` or the plan's with what the flags change in it.
+
+    Raises:
+        TweenError: if one is below 0.
+    """
+    from tween.losses import CompositeWeights
+    from tween.models.interp.thesis_task import ThesisWeights
+
+    names = [field.name for field in fields(CompositeWeights)]
+    given = {name: args[f"loss_{name}_weight"] for name in names} | {"distill": args["distill"]}
+    given = {name: weight for name, weight in given.items() if weight is not None}
+    if wrong := [name for name, weight in given.items() if weight < 0]:
+        raise TweenError(
+            f"the weight of a loss should be 0 or more, but that of {wrong[0]} is {given[wrong[0]]}"
+        )
+    base, distill = base or ThesisWeights(), given.pop("distill")
+    return replace(base, composite=replace(base.composite, **given), distill=distill)
+
+
+def warm(run: Any) -> None:
+    """Say so where the learning rate hardly gets up: on a small set the plan's warm-up may outlast the run."""
+    warmup = run.optim.warmup
+    if 2 * warmup > run.steps:
+        _say(f"warm-up takes {warmup} of {run.steps} steps: train for longer, or warm up for fewer")
 
 
 def searched(args: dict[str, Any]) -> dict[str, Any]:
@@ -167,9 +207,8 @@ def searched(args: dict[str, Any]) -> dict[str, Any]:
     study = found_study(args["phase"], url=args["from_study"], name=args["study_name"])
     same = {"stem_stride": args["stem_stride"] or study.user_attrs.get("setting", {}).get("stem_stride")}
     found = best(study, phase=args["phase"], base=network(args | same))
-    weights = replace(found["weights"], distill=args["distill"])
     _say(f"from {study.study_name}: {study.best_params}")
-    return found | {"plan": plan(args, found["plan"]), "weights": weights}
+    return found | {"plan": plan(args, found["plan"])}
 
 
 def network(args: dict[str, Any]) -> Any:
@@ -219,8 +258,8 @@ def plan(args: dict[str, Any], base: Any = None) -> Any:
     )
 
 
-def feed(args: dict[str, Any]) -> Any:
-    """Where batches come from."""
+def feed(args: dict[str, Any], ratio: tuple[int, int]) -> Any:
+    """Where batches come from; `ratio` says which of two sets on disk are opened."""
     from tween.recipes import feeds
 
     if [bool(args["data_path"] or args["x4k_path"]), bool(args["data"]), bool(args["shards"])].count(
@@ -230,13 +269,12 @@ def feed(args: dict[str, Any]) -> Any:
             "training needs --data-path (Vimeo90K on disk), --data (clips with shots.csv) or --shards, one of them"
         )
     if args["shards"]:
-        return feeds.from_shards(args["shards"], val=args["val"], workers=args["num_workers"])
+        return feeds.from_shards(args["shards"], workers=args["num_workers"])
     if args["data"]:
         return feeds.clips(
             data=args["data"],
             packed=args["packed"] or args["data"] / "packed",
             photos=args["photos"],
-            val=args["val"],
             synthetic=args["synthetic"],
             pixels=args["pixels"],
             workers=args["num_workers"],
@@ -245,8 +283,7 @@ def feed(args: dict[str, Any]) -> Any:
     return feeds.sets(
         data_path=args["data_path"],
         x4k_path=args["x4k_path"],
-        ratio=plan(args).ratio,
-        val=args["val"],
+        ratio=ratio,
         workers=args["num_workers"],
     )
 

@@ -114,12 +114,22 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 def validation(options: argparse.Namespace) -> Any:
     """The scenes that --val and --val-set name, else those that come with the training set."""
+    named = test_set(options.val_set, options.val)
+    return feeds(options)(None).scenes if named is None else named
+
+
+def test_set(name: str, path: Path | None) -> Any:
+    """The scenes of the test set that --val-set names at --val; None without --val.
+
+    Raises:
+        TweenError: if there is no such set, or it is not there.
+    """
     from tween.data import DATASETS
 
-    readable = [name for name, dataset in DATASETS.items() if dataset.read]
-    if options.val_set not in readable:
-        raise TweenError(f"--val-set should be one of {', '.join(readable)}, but is {options.val_set}")
-    return DATASETS[options.val_set].read(options.val) if options.val else feeds(options)(None).scenes
+    readable = [known for known, dataset in DATASETS.items() if dataset.read]
+    if name not in readable:
+        raise TweenError(f"--val-set should be one of {', '.join(readable)}, but is {name}")
+    return None if path is None else DATASETS[name].read(path)
 
 
 def clips_in(data: Path) -> list[Path]:

@@ -18,7 +18,6 @@ from tween.data.layers import layer_triples, render
 from tween.data.mixed import Part, batches
 from tween.data.shuffled import order
 from tween.data.store import FrameStore, sample
-from tween.data.triplets import read as read_triplets
 from tween.data.vimeo_septuplet import Septuplets
 from tween.recipes.interp import load
 from tween.recipes.plan import VIMEO, Schedule
@@ -48,7 +47,6 @@ def clips(
     data: Path,
     packed: Path,
     photos: Path | None = None,
-    val: Path | None = None,
     synthetic: float = 0.0,
     pixels: float = 24.0,
     workers: int = 16,
@@ -62,7 +60,6 @@ def clips(
 
     Args:
         data, packed, photos, pixels, workers: as in `tween.recipes.interp.fast`.
-        val: a folder of triplets to validate on.
         synthetic: share of each batch that is layered motion with exact flow, from 0 to 1.
         compiled: torch.compile for rendering.
         load: a cached one keeps the frames for the next run of the same process.
@@ -91,10 +88,10 @@ def clips(
         "layered share": synthetic,
         "greatest motion, px": pixels,
     }
-    return Feed(draw=draw, scenes=() if val is None else read_triplets(val), about=about)
+    return Feed(draw=draw, about=about)
 
 
-def from_shards(folders: Sequence[Path], *, val: Path | None = None, workers: int = 8) -> Feed:
+def from_shards(folders: Sequence[Path], *, workers: int = 8) -> Feed:
     """Shards that `tween data shard` wrote, every sample once an epoch, dealt out over the processes of torchrun.
 
     Args:
@@ -120,9 +117,7 @@ def from_shards(folders: Sequence[Path], *, val: Path | None = None, workers: in
         return batches(parts, **fields, stride=schedule.world)
 
     about = {str(folder): f"{len(source)} samples" for folder, source in zip(folders, sets, strict=True)}
-    return Feed(
-        draw=draw, samples=len(sets[0]), scenes=() if val is None else read_triplets(val), about=about
-    )
+    return Feed(draw=draw, samples=len(sets[0]), about=about)
 
 
 def sets(
@@ -130,7 +125,6 @@ def sets(
     data_path: Path | None,
     x4k_path: Path | None = None,
     ratio: tuple[int, int] = (1, 0),
-    val: Path | None = None,
     workers: int = 8,
 ) -> Feed:
     """Vimeo90K, and X4K1000FPS where the ratio has a share of it, read from disk by `workers` processes.
@@ -139,7 +133,6 @@ def sets(
         data_path: Vimeo90K, triplet or septuplet.
         x4k_path: X4K1000FPS.
         ratio: as in the schedule; a set without a share is not opened, but Vimeo90K is still validated on.
-        val: a folder of triplets to validate on instead.
 
     Raises:
         TweenError: if a set with a share is not given or not there.
@@ -168,8 +161,7 @@ def sets(
             parts, batch_size=batch_size, workers=workers, seed=seed, device=device, stride=schedule.world
         )
 
-    own = () if data_path is None else DATASETS[kinds[0]].read(data_path)
-    scenes = own if val is None else read_triplets(val)
+    scenes = () if data_path is None else DATASETS[kinds[0]].read(data_path)
     opened = zip(kinds, paths.values(), sources, strict=True)
     named = {f"{kind} at {path}": f"{len(source)} samples" for kind, path, source in opened if source}
     main = sources[0] or sources[1]
