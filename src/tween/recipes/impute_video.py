@@ -224,7 +224,7 @@ def described(
     """The page of the encoder and the codebook, beside the run's report. Toys with classes of their own owe none."""
     if encoder is None or clips.labels is not None or distributed.start().rank:
         return
-    (labels, count), few = found, clips.samples[:, :: max(1, (clips.samples.shape[1] - 1) // 3)]
+    labels, count = found
     first = clips.samples[:2].float() / (255 if clips.samples.dtype == torch.uint8 else 1)
     about = impute_pages.told(
         encoder,
@@ -242,10 +242,17 @@ def described(
         labels,
         count,
         about,
-        pictures=few if clips.samples.shape[2] == 3 else None,
+        pictures=pictured(clips),
         conditions=text,
         families=[impute_pages.family(prompt) for prompt in clips.prompts],
     )
+
+
+def pictured(clips: Clips) -> Tensor | None:
+    """Some four frames of each clip, `n m 3 h w`; None where there are latents only."""
+    frames = clips.samples if clips.shown is None else clips.shown.frames
+    few = frames[:, :: max(1, (frames.shape[1] - 1) // 3)]
+    return few if frames.shape[2] == 3 else None
 
 
 def keys(video: Video, t: int) -> list[int]:

@@ -26,8 +26,14 @@ def open_codec(wanted: str, device: str = "auto") -> WanVAE:
     where = place(device)
     if wanted == "wan":
         return wan_vae().to(where).eval().requires_grad_(False)
-    if wanted in ZOO or not wanted.endswith(".safetensors"):
+    if wanted in ZOO:
         return load_codec(wanted, device)
+    if not wanted.endswith(".safetensors"):
+        known = "".join(f"{name}, " for name, entry in ZOO.items() if entry.kind == "vae")
+        raise TweenError(
+            f"there is no autoencoder {wanted!r}; choose {known}a checkpoint of `tween train vae`, or wan after `tween "
+            f"models import wan-vae`"
+        )
     if not Path(wanted).is_file():
         raise TweenError(
             f"there should be an autoencoder at {wanted}, but there is no file; put it back, or train one with "
