@@ -46,6 +46,16 @@ def test_scenes_of_any_type_in_order(tmp_path):
         assert torch.allclose(image[:, 0, 0] * 255, torch.tensor([50.0 * k, 100, 200]))
 
 
+def test_folders_that_are_links_are_looked_into_but_not_in_circles(tmp_path):
+    scene(tmp_path / "elsewhere" / "far")
+    root = tmp_path / "root"
+    scene(root / "near")
+    (root / "linked").symlink_to(tmp_path / "elsewhere" / "far")
+    (root / "set").symlink_to(tmp_path / "elsewhere")
+    (root / "near" / "up").symlink_to(root)
+    assert [t.name for t in read("triplets", root)] == ["linked", "near", "set/far"]
+
+
 @pytest.mark.parametrize("missing", ["im2.png", "im3.png"])
 def test_a_scene_without_a_picture(tmp_path, missing):
     scene(tmp_path / "a")

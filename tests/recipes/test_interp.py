@@ -15,7 +15,7 @@ from tween.engine import train
 from tween.evaluate import choose, middle_frames
 from tween.evaluate.models import ready
 from tween.models.interp.filler import InterpFiller
-from tween.recipes.interp import fast, load, quality, validate
+from tween.recipes.interp import fast, load, photographs, quality, validate
 from tween.zoo.load import released
 
 CPU = torch.device("cpu")
@@ -49,6 +49,16 @@ def test_three_steps_of_quality(data, tmp_path):
     assert report.best >= report.metrics["psnr"] > 10
     again = ready(str(report.folder / "best.safetensors"), device="cpu")
     assert again.net.config == TOY_QUALITY
+
+
+def test_photos_of_any_kind_and_none_at_all(tmp_path):
+    for name in ("a.PNG", "b.jpeg", "notes.csv"):
+        (tmp_path / name).touch()
+    assert [p.name for p in photographs(tmp_path)] == ["a.PNG", "b.jpeg"]
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "none"):
+        with pytest.raises(TweenError, match="--photos should be a folder of pictures"):
+            photographs(tmp_path / name)
 
 
 def test_quality_begins_from_released_weights_of_fast(data):

@@ -47,7 +47,7 @@ def _data(p: Any) -> None:
     )
     p.add_argument("--packed", type=Path, help="where decoded clips are kept; else DATA/packed")
     p.add_argument(
-        "--photos", type=Path, help="with --data: folder of .jpg whose pieces become synthetic layers"
+        "--photos", type=Path, help="with --data: folder of pictures whose pieces become synthetic layers"
     )
     p.add_argument(
         "--synthetic", type=float, default=0.0, help="with --data: share of layered motion, 0 to 1"

@@ -21,7 +21,7 @@ def add_data(p: argparse.ArgumentParser) -> None:
     p.add_argument("--data", type=Path, help="folder with shots.csv and clips")
     p.add_argument("--packed", type=Path, help="with --data: where decoded clips are kept; else DATA/packed")
     p.add_argument(
-        "--photos", type=Path, help="with --data: folder of .jpg whose pieces become synthetic layers"
+        "--photos", type=Path, help="with --data: folder of pictures whose pieces become synthetic layers"
     )
     p.add_argument("--data-path", type=Path, help="instead of --data: Vimeo90K, triplet or septuplet")
     p.add_argument("--x4k-path", type=Path, help="with --data-path: X4K1000FPS, for phase 3")
@@ -88,7 +88,9 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     Raises:
         TweenError: if there is no data, or no scenes.
     """
+    from tween.data.pictures import below
     from tween.recipes.ablate import fingerprint
+    from tween.recipes.interp import photographs
 
     if [bool(options.data), bool(options.data_path), bool(options.triplets)].count(True) != 1:
         raise TweenError(
@@ -101,8 +103,8 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         raise TweenError("there is nothing to measure on; name a folder of triplets by --val")
     facts = {
         "data": options.data and fingerprint(clips_in(options.data)),
-        "photos": options.photos and fingerprint(list(options.photos.glob("*.jpg"))),
-        "triplets": options.triplets and fingerprint([p for p in options.triplets.rglob("*") if p.is_file()]),
+        "photos": options.photos and fingerprint(photographs(options.photos)),
+        "triplets": options.triplets and fingerprint([p for p in below(options.triplets) if p.is_file()]),
         "sets": [path.name for path in (options.data_path, options.x4k_path) if path],
         "samples": None if options.data else feeds(options)(None).samples,
         "val": digest_of(scenes),

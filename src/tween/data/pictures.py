@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,20 @@ class FrameOf(NamedTuple):
 
 
 Picture = Path | FrameOf
+
+
+def below(root: Path) -> list[Path]:
+    """Every file below `root`, in the order of their paths. Folders that are links are looked into as well, since large
+    sets are often linked together; a link that leads back up is not."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(root, followlinks=True):
+        here = Path(place)
+        up = (here.resolve(), *here.resolve().parents)
+        folders[:] = [
+            name for name in folders if not (here / name).is_symlink() or (here / name).resolve() not in up
+        ]
+        found += [here / name for name in names]
+    return sorted(found)
 
 
 def pixels(path: Path) -> np.ndarray:

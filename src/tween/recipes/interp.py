@@ -26,7 +26,7 @@ from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.quality import QualityConfig, QualityNet
 from tween.models.interp.task import InterpTask
-from tween.video.bulk import pack
+from tween.video.bulk import STILLS, pack
 from tween.zoo.load import place, released
 
 LINES = 540  # the training clips are 29 GB then as uint8, 5/3 of it in a FrameStore: it fits into one GPU
@@ -170,7 +170,7 @@ def load(
     if not shots:
         raise TweenError(f"{data} should hold the clips that its shots.csv names, but none is there")
     files = sorted({shot.file for shot in shots})
-    pictures = sorted(photos.glob("*.jpg")) if photos else []
+    pictures = photographs(photos) if photos else []
     with distributed.first():  # of several processes one decodes
         arrays = pack([data / f for f in files] + pictures, packed, LINES, workers)
     counts = [len(np.load(path, mmap_mode="r")) for path in arrays]
@@ -178,6 +178,21 @@ def load(
     shots = [_within(shot, np.load(arrays[files.index(shot.file)], mmap_mode="r")) for shot in shots]
     windows = Windows.build(shots, [begin[s.file] + s.start for s in shots], pixels=pixels, device=device)
     return FrameStore.build([np.load(path, mmap_mode="r") for path in arrays], device), windows
+
+
+def photographs(folder: Path) -> list[Path]:
+    """The pictures in `folder` that become layers.
+
+    Raises:
+        TweenError: if there is none.
+    """
+    found = sorted(folder.glob("*.*")) if folder.is_dir() else []
+    found = [p for p in found if p.suffix.lower() in STILLS]
+    if not found:
+        raise TweenError(
+            f"--photos should be a folder of pictures ({' '.join(STILLS)}), but {folder} has none"
+        )
+    return found
 
 
 def _within(shot: Shot, clip: np.ndarray) -> Shot:

@@ -12,6 +12,9 @@ import numpy as np
 
 from tween.core import TweenError
 
+STILLS = (".jpg", ".jpeg", ".png", ".webp")
+"""What `pack` takes for photos."""
+
 
 def decode(path: Path, lines: int) -> np.ndarray:
     """All frames of `path` as `n h w 3` uint8 RGB, shrunk by area so that the shorter side is at most `lines`."""
@@ -110,7 +113,7 @@ def pack(paths: list[Path], folder: Path, lines: int, workers: int) -> list[Path
 def _pack_one(path: Path, target: Path, lines: int) -> None:
     import cv2
 
-    picture = cv2.imread(str(path)) if path.suffix in {".jpg", ".png", ".webp"} else None
+    picture = cv2.imread(str(path)) if path.suffix.lower() in STILLS else None
     frames = decode(path, lines) if picture is None else shrink(picture, lines)[None, ..., ::-1]
     part = target.with_suffix(f".{os.getpid()}.part.npy")  # another process may be at it, too
     np.save(part, frames)
