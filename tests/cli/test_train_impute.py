@@ -181,6 +181,7 @@ def test_clips_of_latents_with_text(train, tmp_path):
     head = read(tmp_path / "runs/impute/last.safetensors")[1]["config"]
     assert head["configs"]["refiner"]["trunk"]["classes"] == 3
     assert head["about"]["clips"] == 24
+    assert head["about"]["shards"] == "shard-00000.tar to shard-00000.tar"
     assert read_encoder(tmp_path / "runs/impute-encoder/last.safetensors", "cpu").config.channels == 16
 
 
@@ -240,7 +241,14 @@ def test_clips_of_a_recorded_world(train, tmp_path):
     ]
     assert train("impute", "--dataset", "doom", *flags, "--gaps", 2, 4) == 0
     head = read(tmp_path / "runs/impute/last.safetensors")[1]["config"]
-    assert head["about"] == {"clips": 8, "classes": 2, "fill": "linear", "gaps": [2, 4]}
+    assert head["about"] == {
+        "clips": 8,
+        "classes": 2,
+        "fill": "linear",
+        "gaps": [2, 4],
+        "data": f"doom in {tmp_path / 'doom'}",
+        "encoder": "impute-encoder, trained before; frozen",
+    }
 
 
 @pytest.mark.usefixtures("no_planes")

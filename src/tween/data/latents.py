@@ -38,12 +38,14 @@ class Latents:
         text: `n e` fp32, embeddings, averaged over their tokens; None where there are none.
         prompts: `n`, empty where there are none.
         about: what `encoded.json` says; empty where there is none.
+        shards: names of the files that were read.
     """
 
     clips: Tensor
     text: Tensor | None
     prompts: tuple[str, ...]
     about: dict[str, Any] = field(default_factory=dict)
+    shards: tuple[str, ...] = ()
 
 
 def write(folder: Path, latents: Latents, *, each: int = EACH) -> list[Path]:
@@ -126,8 +128,10 @@ def read(folder: Path, *, most: int | None = None) -> Latents:
             f"{folder} should hold shards (*.tar) of latents, but has none; point to their folder"
         )
     found: list[dict[str, bytes]] = []
+    shards = []
     for path in paths:
         found += _clips(path)
+        shards.append(path.name)
         if most is not None and len(found) >= most:
             break
     found = found[:most]
@@ -145,7 +149,9 @@ def read(folder: Path, *, most: int | None = None) -> Latents:
             f"one; write it again"
         )
     prompts = tuple(clip.get("txt", b"").decode() for clip in found)
-    return Latents(clips=clips, text=text, prompts=prompts, about=_about(folder / ABOUT))
+    return Latents(
+        clips=clips, text=text, prompts=prompts, about=_about(folder / ABOUT), shards=tuple(shards)
+    )
 
 
 def _about(path: Path) -> dict[str, Any]:

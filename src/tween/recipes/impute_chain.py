@@ -20,7 +20,7 @@ from tween.models.impute.task import Objective
 from tween.nn.vae.sd import SdVAE, open_sd
 from tween.recipes import impute, impute_clips, impute_feeds, impute_pages, impute_video
 from tween.recipes.impute_feeds import PATCH_FILLS, Dealing, Keys
-from tween.recipes.impute_flags import Flags, before, common, noise, trunk, wanted
+from tween.recipes.impute_flags import Flags, before, common, noise, sources, trunk, wanted
 from tween.zoo.load import place
 
 IMAGES = ("cifar10", "folder", "fake")
@@ -145,7 +145,7 @@ def _still(args: Flags, dealing: Dealing) -> Run:
         patch=patch,
         view=view,
         batch_size=size,
-        about={"data": args["dataset"], "samples": len(found.samples), "fill": fill, "given": counts},
+        about=sources(args) | {"samples": len(found.samples), "fill": fill, "given": counts},
         **fields,
     )
 

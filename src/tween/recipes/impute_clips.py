@@ -18,7 +18,7 @@ from tween.models.impute.encoder import Encoder
 from tween.models.impute.fills_filler import FILLS
 from tween.recipes import impute, impute_gaps, impute_video
 from tween.recipes.impute_feeds import Dealing
-from tween.recipes.impute_flags import TOYS, Flags, before, common, noise, trunk, wanted
+from tween.recipes.impute_flags import TOYS, Flags, before, common, noise, sources, trunk, wanted
 from tween.recipes.impute_video import Clips, Video
 from tween.zoo.codecs import open_codec
 from tween.zoo.load import place
@@ -44,7 +44,8 @@ def moving(args: Flags) -> tuple[Clips, Video]:
     found = latents.read(Path(path))
     text = None if found.text is None else found.text.to(where)
     prompts = found.prompts if any(found.prompts) else ()
-    clips = Clips(samples=found.clips.to(where), text=text, prompts=prompts, about=found.about)
+    shards = {"shards": f"{found.shards[0]} to {found.shards[-1]}"}
+    clips = Clips(samples=found.clips.to(where), text=text, prompts=prompts, about=found.about | shards)
     return clips, replace(video, patch=2)
 
 
@@ -81,7 +82,7 @@ def refiner(args: Flags, dealing: Dealing) -> Run:
     fields = common(args, video.dealing.classes * video.dealing.generated)
     encoder = _encoder(args, clips, video, fields) if video.window else None
     mode, sigma = args["corrupt_mode"], args["corrupt_sigma"]
-    about = {} if mode == "none" else {"noise": mode, "its deviation": sigma}
+    about = sources(args) | ({} if mode == "none" else {"noise": mode, "its deviation": sigma})
     return impute_video.refiner_run(clips, video, encoder, noise=noise(args), about=about, **fields)
 
 
@@ -128,7 +129,7 @@ def of_gaps(args: Flags, dealing: Dealing) -> Run:
         _encoder_of_gaps(args, learned, video, fields),
         _config_of_gaps(args, learned.clips.shape[2]),
         vae=vae,
-        about=impute_video.told_of(wanted_vae, vae) if vae else {},
+        about=sources(args) | (impute_video.told_of(wanted_vae, vae) if vae else {}),
         **fields,
     )
 

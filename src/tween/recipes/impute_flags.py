@@ -46,6 +46,13 @@ def common(args: Flags, batch_size: int) -> dict[str, Any]:
     return {name: args[name] for name in same} | own | {"accumulate": accumulate, "muon": muon}
 
 
+def sources(args: Flags) -> dict[str, str]:
+    """What the report says of where data and encoder come from."""
+    encoder = args["encoder"] or f"{args['name']}-encoder, trained before"
+    place = "" if args["data_path"] is None else f" in {args['data_path']}"
+    return {"data": f"{args['dataset']}{place}", "encoder": f"{encoder}; frozen"}
+
+
 def before(
     make: Callable[..., Run], fields: dict[str, Any], steps: int, *, lr: float, minutes: float | None = None
 ) -> Encoder:
