@@ -65,10 +65,28 @@ def test_pack_decodes_only_what_is_missing(paths, tmp_path):
 def test_a_half_written_file_is_not_taken_for_a_whole_one(paths, tmp_path):
     packed = tmp_path / "packed"
     packed.mkdir()
-    (packed / "in_a.avi.part.npy").write_bytes(b"cut short")
+    for name in ("in_a.avi.part.npy", "in_a.avi.123.part.npy"):  # of processes that were lost
+        (packed / name).write_bytes(b"cut short")
     first, _ = pack(paths, packed, 48, 1)
     assert np.load(first).shape == (4, 48, 64, 3)
     assert not list(packed.glob("*.part*"))
+
+
+def test_two_processes_may_decode_the_same_clips_at_once(paths, tmp_path, monkeypatch):
+    packed, real, nested = tmp_path / "packed", np.save, []
+
+    def late(part, frames):
+        """The other process begins and ends while this one writes."""
+        real(part, frames)
+        if not nested:
+            nested.append(part)
+            with monkeypatch.context() as other:
+                other.setattr("tween.video.bulk.os.getpid", lambda: 123)
+                pack(paths, packed, 48, 1)
+
+    monkeypatch.setattr(np, "save", late)
+    assert all(np.load(array).shape[1:] == (48, 64, 3) for array in pack(paths, packed, 48, 1))
+    assert sorted(p.name for p in packed.iterdir()) == ["in_a.avi.npy", "photos_one.png.npy"]
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.jpg"])

@@ -88,7 +88,7 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     Raises:
         TweenError: if there is no data, or no scenes.
     """
-    from tween.data.pictures import below
+    from tween.data.pictures import files_below
     from tween.recipes.ablate import fingerprint
     from tween.recipes.interp import photographs
 
@@ -104,7 +104,8 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     facts = {
         "data": options.data and fingerprint(clips_in(options.data)),
         "photos": options.photos and fingerprint(photographs(options.photos)),
-        "triplets": options.triplets and fingerprint([p for p in below(options.triplets) if p.is_file()]),
+        "triplets": options.triplets
+        and fingerprint([p for p in files_below(options.triplets) if p.is_file()]),
         "sets": [path.name for path in (options.data_path, options.x4k_path) if path],
         "samples": None if options.data else feeds(options)(None).samples,
         "val": digest_of(scenes),

@@ -12,7 +12,7 @@ from tween.core import TweenError
 from tween.data.check import tally
 from tween.data.dataset import Check
 from tween.data.layers import layer_triples
-from tween.data.pictures import PICTURES, below, pixels
+from tween.data.pictures import PICTURES, files_below, pixels
 from tween.data.source import Sample
 from tween.data.store import FrameStore
 
@@ -62,7 +62,7 @@ def files(root: Path) -> list[Path]:
     Raises:
         TweenError: if there is none.
     """
-    found = [p for p in below(root) if p.suffix.lower() in PICTURES and p.is_file()]
+    found = [p for p in files_below(root) if p.suffix.lower() in PICTURES and p.is_file()]
     if not found:
         raise TweenError(
             f"{root} should hold pictures to cut layers from, but has none ({' '.join(PICTURES)})"

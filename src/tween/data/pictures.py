@@ -27,7 +27,7 @@ class FrameOf(NamedTuple):
 Picture = Path | FrameOf
 
 
-def below(root: Path) -> list[Path]:
+def files_below(root: Path) -> list[Path]:
     """Every file below `root`, in the order of their paths. Folders that are links are looked into as well, since large
     sets are often linked together; a link that leads back up is not."""
     found: list[Path] = []

@@ -14,7 +14,7 @@ from torch import Tensor
 from tween.core import TweenError
 from tween.data.check import tally
 from tween.data.dataset import Check
-from tween.data.pictures import PICTURES, Picture, arrays, below, file_of, same_size
+from tween.data.pictures import PICTURES, Picture, arrays, file_of, files_below, same_size
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def read(root: Path) -> Sequence[Triplet]:
 
 def folders(root: Path) -> list[Path]:
     """Those below `root` that hold an im1."""
-    scenes = sorted({p.parent for p in below(root) if p.stem == "im1"})
+    scenes = sorted({p.parent for p in files_below(root) if p.stem == "im1"})
     if not scenes:
         raise TweenError(
             f"{root} should hold folders with im1, im2 and im3, but has none; point --path at that folder"

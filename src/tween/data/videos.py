@@ -21,7 +21,7 @@ from tween.data.augment import augment, below, crop
 from tween.data.check import tally
 from tween.data.clips import Shot, read_shots
 from tween.data.dataset import Check
-from tween.data.pictures import FrameOf, below, stacked
+from tween.data.pictures import FrameOf, files_below, stacked
 from tween.data.source import Sample
 from tween.data.triplets import Triplet, demand
 
@@ -126,7 +126,7 @@ def videos(root: Path) -> list[Path]:
     Raises:
         TweenError: if there is none.
     """
-    found = [p for p in below(root) if p.suffix.lower() in VIDEOS and p.is_file()]
+    found = [p for p in files_below(root) if p.suffix.lower() in VIDEOS and p.is_file()]
     if not found:
         raise TweenError(
             f"{root} should hold videos, but has none ({' '.join(VIDEOS)}); point --path at their folder"

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -117,4 +119,9 @@ def _pack_one(path: Path, target: Path, lines: int) -> None:
     frames = decode(path, lines) if picture is None else shrink(picture, lines)[None, ..., ::-1]
     part = target.with_suffix(f".{os.getpid()}.part.npy")  # another process may be at it, too
     np.save(part, frames)
-    part.replace(target)
+    with suppress(FileNotFoundError):  # then that one was first, and has put this away
+        part.replace(target)
+    for other in target.parent.glob(
+        f"{escape(target.stem)}*.part.npy"
+    ):  # late, or of a process that was lost
+        other.unlink(missing_ok=True)
