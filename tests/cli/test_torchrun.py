@@ -37,4 +37,4 @@ def test_a_mistake_is_a_sentence_there_too(tmp_path):
         "-m", "tween", "train", "fast", "--data", ".", "--packed", ".", "--device", "cpu", cwd=tmp_path
     )
     assert done.returncode != 0
-    assert "tween: shots.csv should be a CSV of shots" in done.stderr
+    assert "tween: . should hold videos, but has none" in done.stderr

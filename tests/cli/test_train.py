@@ -104,7 +104,7 @@ def test_resume_from_a_checkpoint_of_another_run(train, tmp_path, capsys):
     ("flags", "said"),
     [
         (["--resume", "gone.safetensors"], "expected a checkpoint at gone.safetensors"),
-        (["--data", "."], "shots.csv"),
+        (["--data", "."], "should hold videos, but has none"),
         (["--steps", "0"], "steps should be at least 1"),
         (["--val", "."], "im1, im2 and im3"),
         (["--batch-size", "0"], "batch_size should be at least 1"),

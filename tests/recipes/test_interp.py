@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.data.layouts import two_shots
 from tests.data.made import folder, picture
 from tests.models.interp.toy import TOY_FAST, TOY_QUALITY, fast_net
 from tween.core import TweenError
@@ -49,6 +50,19 @@ def test_three_steps_of_quality(data, tmp_path):
     assert report.best >= report.metrics["psnr"] > 10
     again = ready(str(report.folder / "best.safetensors"), device="cpu")
     assert again.net.config == TOY_QUALITY
+
+
+def test_clips_without_a_list_of_cuts_get_one(tmp_path):
+    two_shots(tmp_path / "clips" / "a.mp4")
+    given = {"photos": None, "device": CPU, "pixels": 24.0, "workers": 1}
+    _, windows = load(tmp_path / "clips", tmp_path / "packed", **given)
+    assert windows.first.tolist() == [0, 20]
+    assert windows.count.tolist() == [20, 16]
+    listed = (tmp_path / "clips" / "shots.csv").read_text().splitlines()
+    assert [row.split(",")[:4] for row in listed[1:]] == [
+        ["a.mp4", "0", "0", "20"],
+        ["a.mp4", "1", "20", "36"],
+    ]
 
 
 def test_photos_of_any_kind_and_none_at_all(tmp_path):
@@ -116,8 +130,8 @@ def test_without_clips(data, tmp_path):
         load(tmp_path, tmp_path, None, CPU, pixels=24.0, workers=1)
 
 
-def test_without_shots(tmp_path):
-    with pytest.raises(TweenError, match="CSV of shots"):
+def test_without_videos(tmp_path):
+    with pytest.raises(TweenError, match="should hold videos, but has none"):
         fast(data=tmp_path, packed=tmp_path, **QUICK)
 
 

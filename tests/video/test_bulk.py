@@ -72,6 +72,14 @@ def test_a_half_written_file_is_not_taken_for_a_whole_one(paths, tmp_path):
     assert not list(packed.glob("*.part*"))
 
 
+def test_clips_of_one_name_in_folders_of_one_name_stay_apart(tmp_path):
+    paths = [tmp_path / side / "in" / "a.png" for side in ("left", "right")]
+    for value, path in enumerate(paths):
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (6, 4), (value, 0, 0)).save(path)
+    assert [int(np.load(array)[0, 0, 0, 0]) for array in pack(paths, tmp_path / "packed", 48, 1)] == [0, 1]
+
+
 def test_two_processes_may_decode_the_same_clips_at_once(paths, tmp_path, monkeypatch):
     packed, real, nested = tmp_path / "packed", np.save, []
 

@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
 
 def add_fast(p: argparse.ArgumentParser) -> None:
     """Flags of `tween train fast`; each is an argument of the recipe."""
-    p.add_argument("--data", type=Path, required=True, help="folder with shots.csv and clips")
+    p.add_argument(
+        "--data", type=Path, required=True, help="folder of clips; its shots.csv says where cuts are"
+    )
     p.add_argument("--packed", type=Path, required=True, help="where decoded frames are kept between runs")
     p.add_argument("--photos", type=Path, help="folder of pictures whose pieces become synthetic layers")
     p.add_argument("--val", type=Path, help="folder of triplets; the best weights are kept by their PSNR")

@@ -37,7 +37,7 @@ def add(p: argparse.ArgumentParser) -> None:
 def _data(p: Any) -> None:
     p.add_argument("--data-path", type=Path, help="Vimeo90K, triplet or septuplet")
     p.add_argument("--x4k-path", type=Path, help="X4K1000FPS, for phase 3")
-    p.add_argument("--data", type=Path, help="folder with shots.csv and clips, instead of the two")
+    p.add_argument("--data", type=Path, help="folder of clips, instead of the two; shots.csv has its cuts")
     p.add_argument(
         "--shards",
         type=Path,
@@ -266,7 +266,7 @@ def feed(args: dict[str, Any], ratio: tuple[int, int]) -> Any:
         True
     ) != 1:
         raise TweenError(
-            "training needs --data-path (Vimeo90K on disk), --data (clips with shots.csv) or --shards, one of them"
+            "training needs --data-path (Vimeo90K on disk), --data (a folder of clips) or --shards, one of them"
         )
     if args["shards"]:
         return feeds.from_shards(args["shards"], workers=args["num_workers"])

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def add_data(p: argparse.ArgumentParser) -> None:
     """Flags of what is trained and measured on, the same for `tween ablate` and `tween search`."""
-    p.add_argument("--data", type=Path, help="folder with shots.csv and clips")
+    p.add_argument(
+        "--data", type=Path, help="folder of clips; cuts by its shots.csv, or found and kept as one"
+    )
     p.add_argument("--packed", type=Path, help="with --data: where decoded clips are kept; else DATA/packed")
     p.add_argument(
         "--photos", type=Path, help="with --data: folder of pictures whose pieces become synthetic layers"
@@ -88,16 +90,15 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     Raises:
         TweenError: if there is no data, or no scenes.
     """
+    from tween.data import videos
     from tween.data.pictures import files_below
     from tween.recipes.ablate import fingerprint
     from tween.recipes.interp import photographs
 
     if [bool(options.data), bool(options.data_path), bool(options.triplets)].count(True) != 1:
-        raise TweenError(
-            "give --data (clips with shots.csv), --data-path (Vimeo90K) or --triplets, one of them"
-        )
-    if options.data and not (options.data / "shots.csv").is_file():
-        raise TweenError(f"--data should hold shots.csv and the clips it names, but {options.data} has none")
+        raise TweenError("give --data (clips), --data-path (Vimeo90K) or --triplets, one of them")
+    if options.data:
+        videos.clips(options.data)  # its list of cuts is a part of the data: it is there from here on
     scenes = validation(options)
     if not scenes:
         raise TweenError("there is nothing to measure on; name a folder of triplets by --val")

@@ -128,9 +128,7 @@ def videos(root: Path) -> list[Path]:
     """
     found = [p for p in files_below(root) if p.suffix.lower() in VIDEOS and p.is_file()]
     if not found:
-        raise TweenError(
-            f"{root} should hold videos, but has none ({' '.join(VIDEOS)}); point --path at their folder"
-        )
+        raise TweenError(f"{root} should hold videos, but has none ({' '.join(VIDEOS)}); name their folder")
     return found
 
 
@@ -154,6 +152,20 @@ def shots(root: Path) -> list[Shot]:
             for s in those
         ]
     _write(root / "shots.csv", found)
+    return found
+
+
+def clips(root: Path) -> list[Shot]:
+    """As `shots`, but of a list that is there already those whose videos are, each as long as the list has it.
+
+    Raises:
+        TweenError: if there is no video.
+    """
+    if not (root / "shots.csv").is_file():
+        return shots(root)
+    found = [shot for shot in read_shots(root / "shots.csv") if (root / shot.file).exists()]
+    if not found:
+        raise TweenError(f"{root} should hold the clips that its shots.csv names, but none is there")
     return found
 
 

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from tween.core import TweenError
-from tween.data.clips import Shot, Triples, Windows, clip_triples, read_shots
+from tween.data.clips import Shot, Triples, Windows, clip_triples
 from tween.data.layers import layer_triples, render
 from tween.data.store import FrameStore, sample
 from tween.data.triplets import Triplet
 from tween.data.triplets import read as read_triplets
+from tween.data.videos import clips
 from tween.engine import distributed
 from tween.engine.optim import Optim
 from tween.engine.run import Run
@@ -101,7 +102,8 @@ def run(
     """A run that trains `net`.
 
     Args:
-        data: a folder with shots.csv and the clips it names; missing clips are left out, none at all is an error.
+        data: a folder of clips; of those that its shots.csv names missing ones are left out, none at all is an error;
+            without a shots.csv cuts are looked for, and kept as one.
         packed: where decoded frames are kept between runs.
         photos: pictures whose pieces also become layers.
         val: a folder of triplets to validate on; the best weights are kept by their PSNR.
@@ -166,12 +168,10 @@ def load(
     data: Path, packed: Path, photos: Path | None, device: torch.device, *, pixels: float, workers: int
 ) -> tuple[FrameStore, Windows]:
     """Every clip that is there, and every photo, on the device; and where triples may be drawn."""
-    shots = [shot for shot in read_shots(data / "shots.csv") if (data / shot.file).exists()]
-    if not shots:
-        raise TweenError(f"{data} should hold the clips that its shots.csv names, but none is there")
-    files = sorted({shot.file for shot in shots})
     pictures = photographs(photos) if photos else []
-    with distributed.first():  # of several processes one decodes
+    with distributed.first():  # of several processes one looks for cuts, and decodes
+        shots = clips(data)
+        files = sorted({shot.file for shot in shots})
         arrays = pack([data / f for f in files] + pictures, packed, LINES, workers)
     counts = [len(np.load(path, mmap_mode="r")) for path in arrays]
     begin = dict(zip(files, np.cumsum([0, *counts]).tolist(), strict=False))

@@ -4,10 +4,12 @@ matter here; anything a user sees goes through read.py."""
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from glob import escape
+from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +106,12 @@ def pack(paths: list[Path], folder: Path, lines: int, workers: int) -> list[Path
         TweenError: if a path is neither a video nor a picture.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [folder / f"{path.parent.name}_{path.name}.npy" for path in paths]
+    names = [f"{path.parent.name}_{path.name}" for path in paths]
+    twice = {name for name, count in Counter(names).items() if count > 1}  # in folders of the same name
+    marks = [
+        f"{sha1(str(p).encode()).hexdigest()[:8]}_" * (n in twice) for p, n in zip(paths, names, strict=True)
+    ]
+    targets = [folder / f"{mark}{name}.npy" for mark, name in zip(marks, names, strict=True)]
     todo = [(p, t, lines) for p, t in zip(paths, targets, strict=True) if not t.exists()]
     if todo:
         with ThreadPoolExecutor(workers) as pool:  # OpenCV lets go of the interpreter; a fork could hang
