@@ -10,7 +10,7 @@ import torch
 from tests.data import layouts, made
 from tests.models.impute.codecs import codec
 from tween.cli.main import main
-from tween.engine.checkpoint import read
+from tween.engine.checkpoint import read, write
 from tween.evaluate import representation
 from tween.evaluate.models import ready
 from tween.models.impute.corrupt import none
@@ -189,6 +189,14 @@ def test_latents_of_several_frames_are_refused_in_a_sentence(encoded_clips, twee
     assert (code, "refines latents of several frames each" in said.err, said.err.count("\n")) == (2, True, 1)
     line = f"train impute --dataset wansynth --data-path strided --interp-mode fast {TINY} {FEW}"
     assert main(shlex.split(line)) == 2
+
+
+def test_a_refiner_of_single_pictures_is_refused_in_a_sentence(place, tween):
+    layouts.board(place / "board.json")
+    config = {"configs": {"refiner": {"grid": [8, 8], "values": 48}}}
+    write(place / "still.safetensors", {"weights/refiner.a": torch.ones(1)}, {"config": config})
+    code, said = tween("fill board.json --model still.safetensors -o never_%d.png")
+    assert (code, "need a refiner of clips" in said.err, said.err.count("\n")) == (2, True, 1)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,11 @@ def restored(path: Path, device: torch.device, dtype: torch.dtype, scale: float 
     configs = checkpoint.header(path)["config"].get("configs", {})
     if "channels" in configs.get("refiner", {}):
         return refining(path, device, dtype)
+    if "grid" in configs.get("refiner", {}):
+        raise TweenError(
+            f"{path} refines patches of single pictures, but frames between others need a refiner of clips; train one "
+            f"with `tween train impute --dataset clips`"
+        )
     stored = configs.get("net")
     if stored is None:
         raise TweenError(f"{path} stores no config of its network, so it cannot be built; train it anew")
