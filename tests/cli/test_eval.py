@@ -78,6 +78,15 @@ def test_targets(tmp_path, capsys):
     assert len(out.strip().splitlines()) == 16  # the head and fifteen rows
 
 
+def test_results_beside_those_of_papers(tmp_path, capsys):
+    for model in ("fast", "dis"):
+        written(tmp_path / f"{model}.json", result(model, "snu-film-extreme", {"a": (25.5, 0.86, 2.0)}))
+    assert main(["eval", "dis", "--table", "--results", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:4]] == ["| dis", "| RIFE"]
+    assert "25.50/0.8600 (1 of 310)" in lines[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -91,6 +100,7 @@ def test_targets(tmp_path, capsys):
         (["blend"], "MODEL DATASET --path DIR"),
         (["--compare", "a.json", "b.json"], "tween eval --json"),
         (["--targets", "phase1", "--results", "a.json"], "tween eval --json"),
+        (["--table", "--results", "a.json"], "tween eval --json"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, says):

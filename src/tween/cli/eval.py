@@ -54,8 +54,10 @@ class Options:
     """Instead: how much better B is than A, picture by picture; both written by --json."""
     targets: Literal["phase1", "phase2", "phase3", "1", "2", "3"] | None = None
     """Instead: the thesis plan's target scores, pass or miss, from --results."""
+    table: bool = False
+    """Instead: --results as rows of one Markdown table, above what papers report."""
     results: tuple[Path, ...] = ()
-    """For --targets: files or folders of what --json and `tween bench time --json` wrote."""
+    """For --targets and --table: files or folders of what --json and `tween bench time --json` wrote."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:1."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -73,9 +75,11 @@ def main(argv: list[str]) -> int:
         return compare(*options.compare)
     if options.targets:
         return targets(options)
+    if options.table:
+        return beside(options)
     if options.model is None or options.dataset is None or options.path is None:
         raise TweenError(
-            "tween eval needs MODEL DATASET --path DIR, or --compare A.json B.json, or --targets phase1"
+            "tween eval needs MODEL DATASET --path DIR, or --compare A.json B.json, or --targets phase1, or --table"
         )
     return measure(options)
 
@@ -162,6 +166,16 @@ def compare(first: Path, second: Path) -> int:
         grid.add_row(row.measure, f"{row.first:.4f}", f"{row.second:.4f}", by, row.verdict)
     print(f"{a['dataset']}, {len(a['rows'])} pictures, {a['protocol']}")
     Console(width=110).print(grid)
+    return 0
+
+
+def beside(options: Options) -> int:
+    """Print our results and the papers' as one table."""
+    from tween.evaluate.published import markdown, measured, published
+    from tween.evaluate.targets import read
+
+    ours = [row for row in measured(read(options.results)) if options.model in (None, row.name)]
+    print(markdown([*ours, *published()]))
     return 0
 
 
