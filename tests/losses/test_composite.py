@@ -10,11 +10,13 @@ from tween.core import TweenError
 from tween.losses import (
     CompositeWeights,
     census,
+    charbonnier,
     composite,
     flow_smoothness,
     geometry,
     laplacian,
     perceptual,
+    ssim_loss,
 )
 from tween.losses.image import soft_census
 
@@ -59,6 +61,16 @@ def test_weights_are_the_plan_s_and_zero_means_left_out(case):
     terms = composite(filled, truth, image0, image1, phase=2, weights=alone, vgg=levels)
     assert terms.keys() == {"loss_lap"}
     torch.testing.assert_close(terms["loss_lap"], 2 * laplacian(filled.prediction, truth))
+
+
+def test_terms_beside_the_plan(case):
+    filled, truth, image0, image1, _ = case
+    terms = composite(
+        filled, truth, image0, image1, phase=1, weights=CompositeWeights(charbonnier=0.5, ssim=0.25)
+    )
+    assert terms.keys() == {"loss_lap", "loss_ter", "loss_charbonnier", "loss_ssim"}
+    torch.testing.assert_close(terms["loss_charbonnier"], 0.5 * charbonnier(filled.prediction, truth))
+    torch.testing.assert_close(terms["loss_ssim"], 0.25 * ssim_loss(filled.prediction, truth))
 
 
 def test_perceptual_is_rife_s_sum():

@@ -163,6 +163,15 @@ def test_rows_of_earlier_weights_are_measured_untrained(lab, tmp_path):
     )
 
 
+def test_a_term_that_came_later_changes_no_hash_until_it_counts(lab, monkeypatch):
+    (row,) = named("phase1", "exp1f-se")
+    counts = replace(row, weights=replace(row.weights, composite=replace(row.weights.composite, ssim=0.1)))
+    today = key(row, 0, lab)
+    assert key(counts, 0, lab) != today
+    monkeypatch.setattr(lab_module, "LATER", ())
+    assert key(row, 0, lab) != today  # the hash of then knew of no such term
+
+
 def test_minutes_become_a_schedule_that_ends(lab, monkeypatch):
     monkeypatch.setattr(lab_module, "WARM", 1)
     monkeypatch.setattr(lab_module, "TIMED", 1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tween.losses.flow import flow_smoothness
-from tween.losses.image import census, laplacian
+from tween.losses.image import census, charbonnier, laplacian, ssim_loss
 from tween.losses.perceptual import perceptual
 
 
@@ -28,13 +28,15 @@ class CompositeWeights:
 
     The plan's own ternary term, of frames in [0, 1], is a sixteenth of ours, of grey levels in 0..255 (0.021 and 0.333
     beside a Laplacian of 0.043, over ten DAVIS triplets filled by `dis`), so `ter=0.06` is the balance that its code
-    had.
+    had. `charbonnier` and `ssim` are beside the plan, which names the latter for later (5.6).
     """
 
     lap: float = 1.0
     ter: float = 1.0
     vgg: float = 0.005
     flow_smooth: float = 0.1
+    charbonnier: float = 0.0
+    ssim: float = 0.0
 
 
 def composite(
@@ -47,7 +49,8 @@ def composite(
     weights: CompositeWeights | None = None,
     vgg: Callable[[Tensor], Sequence[Tensor]] | None = None,
 ) -> dict[str, Tensor]:
-    """Weighted terms by the plan's names: loss_lap, loss_ter, loss_vgg and, from phase 2 on, loss_flow_smooth.
+    """Weighted terms by the plan's names: loss_lap, loss_ter, loss_vgg and, from phase 2 on, loss_flow_smooth; beside
+    them, where they have a weight, loss_charbonnier and loss_ssim.
 
     Flow may break where `truth` has an edge: it is sampled at t, so the two frames' edges are elsewhere.
 
@@ -60,6 +63,8 @@ def composite(
     terms: dict[str, Callable[[], Tensor]] = {
         "lap": lambda: laplacian(filled.prediction, truth),
         "ter": lambda: census(filled.prediction, truth),
+        "charbonnier": lambda: charbonnier(filled.prediction, truth),
+        "ssim": lambda: ssim_loss(filled.prediction, truth),
     }
     if vgg is not None:
         terms["vgg"] = lambda: perceptual(filled.prediction, truth, vgg)
