@@ -33,6 +33,7 @@ def place(tmp_path, monkeypatch):
     return [word for name in ("data", "packed", "photos", "val") for word in (f"--{name}", str(made[name]))]
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat")  # of the trial that stands for another worker's
 def test_search_then_retrain_the_best_in_full(place, tmp_path, capsys, monkeypatch):
     command = ["search", "phase1", "--baseline", "35.2", *QUICK, *place, "--stem-stride", "2"]
     assert main([*command, "--trials", "1"]) == 0

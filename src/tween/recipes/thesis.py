@@ -100,7 +100,7 @@ def thesis(
         optim=_optim(plan, schedule),
         accumulate=grad_accum,
         seed=seed,
-        validate=validate,
+        validate=validate and partial(in_epochs, validate=validate, epoch=schedule.epoch),
         best_key=None if validate is None else "psnr",
         eval_interval=eval_interval * every,
         save_interval=every,
@@ -138,6 +138,11 @@ def _changed(plan: Plan, *, epochs: int | None, lr: float | None, freeze: int | 
     if lr is not None:
         changes |= {"lr": lr, "min_lr": lr * plan.min_lr / plan.lr}
     return replace(plan, **{name: value for name, value in changes.items() if value is not None})
+
+
+def in_epochs(modules: nn.ModuleDict, step: int, *, validate: Validate, epoch: int) -> dict[str, float]:
+    """What `validate` says, and the epoch it says it of: the plan's tables count in them."""
+    return {"epoch": round(step / epoch, 2)} | validate(modules, step)
 
 
 def middle_psnr(
