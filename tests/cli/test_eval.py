@@ -9,6 +9,7 @@ from PIL import Image
 from tests.data.test_triplets import scene
 from tests.evaluate.results import result, times, written
 from tween.cli.main import main
+from tween.engine import distributed
 
 
 def test_result_line_and_files(tmp_path, capsys):
@@ -41,6 +42,28 @@ def test_result_line_and_files(tmp_path, capsys):
     ]
     with Image.open(out["png"]) as sheet:
         assert sheet.width == 4 * 320
+
+
+def test_processes_share_out_the_scenes_and_the_first_tells_it_all(tmp_path, monkeypatch, capsys):
+    for number, name in enumerate("abc"):
+        scene(tmp_path / "set" / name, sizes=((6 + number, 4),) * 3)
+    command = ["eval", "blend", "triplets", "--path", str(tmp_path / "set"), "--device", "cpu", "--json"]
+    assert main([*command, str(tmp_path / "one.json")]) == 0
+    alone = capsys.readouterr().out
+    parts = {}
+
+    def gathered(rows, ranks):
+        parts[ranks.rank] = rows
+        return [parts.get(0, ()), parts[1]]
+
+    monkeypatch.setattr(distributed, "gathered", gathered)
+    for rank, told in ((1, ""), (0, alone)):
+        monkeypatch.setattr(distributed, "start", lambda rank=rank: distributed.Ranks(rank, 2))
+        assert main([*command, str(tmp_path / f"{rank}.json")]) == 0
+        assert capsys.readouterr().out == told
+    assert [[row.name for row in parts[rank]] for rank in (0, 1)] == [["a", "c"], ["b"]]
+    assert (tmp_path / "0.json").read_text() == (tmp_path / "one.json").read_text()
+    assert not (tmp_path / "1.json").exists()
 
 
 def test_what_is_chosen_is_what_the_line_says(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Each protocol's rounding and padding, with fillers whose frames are known."""
 
 import math
+import threading
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -55,6 +56,27 @@ def test_means_count_every_picture_alike():
     assert table.ie == pytest.approx(6)
     assert set(table.json()) == {"protocol", "psnr", "ssim", "ie", "confidence", "rows"}
     assert set(table.json()["rows"][0]) == {"name", "psnr", "ssim", "ie"}
+
+
+def test_the_next_scene_is_read_while_one_is_filled_and_errors_come_in_their_turn():
+    came = threading.Event()
+
+    class Next(Scene):
+        def load(self):
+            came.set()
+            raise TweenError("cannot be read")
+
+    class Waits(Blend):
+        filled = False
+
+        def fill(self, *known, **cond):
+            self.filled = came.wait(20)
+            return super().fill(*known, **cond)
+
+    filler = Waits()
+    with pytest.raises(TweenError, match="cannot be read"):
+        middle_frames(filler, [Scene("a", (grey(1),) * 3), Next("b", ())], choose("triplets"))
+    assert filler.filled
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json as jsonlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,15 +86,17 @@ def main(argv: list[str]) -> int:
 
 
 def measure(options: Options) -> int:
-    """Fill, measure, print, write what was asked for."""
+    """Fill, measure, print, write what was asked for; the processes of torchrun share out the scenes."""
     for flag in ("json", "csv", "sheet"):
         check_folder(flag, getattr(options, flag))
+    from tween.engine import distributed
     from tween.evaluate import choose, middle_frames
     from tween.evaluate.further import measures
     from tween.evaluate.models import ready
     from tween.evaluate.sheet import contact_sheet
     from tween.zoo import place
 
+    ranks = distributed.start()  # first: each on a GPU of its own
     way = choose(options.dataset, options.protocol)
     filler = ready(
         options.model,
@@ -110,9 +113,12 @@ def measure(options: Options) -> int:
     )
     scenes, device = read(options.dataset, options.path), place(options.device)
     name = f"{options.model} on {options.dataset}"
-    table = middle_frames(
-        filler, shown(scenes, name), way, device=device, further=measures(options.metrics, device)
-    )
+    mine = shown(scenes[ranks.rank :: ranks.world], name)
+    table = middle_frames(filler, mine, way, device=device, further=measures(options.metrics, device))
+    table = whole(table, distributed.gathered(table.rows, ranks))
+    distributed.stop()
+    if ranks.rank:
+        return 0
     print(f"{name}: {table}")
     if options.json:
         result = {"model": options.model, "dataset": options.dataset, **table.json()}
@@ -122,6 +128,14 @@ def measure(options: Options) -> int:
     if options.sheet:
         contact_sheet(options.sheet, filler, scenes, table.rows, way, count=options.worst, device=device)
     return 0
+
+
+def whole(table: Any, parts: Sequence[Sequence[Any]]) -> Any:
+    """The table of all processes, the n-th of which measured every n-th scene."""
+    from tween.evaluate.middle import tabulate
+
+    rows = [row for some in zip_longest(*parts) for row in some if row is not None]
+    return tabulate(table.protocol, rows)
 
 
 def read(dataset: str, path: Path) -> Sequence[Any]:

@@ -58,6 +58,15 @@ def stop() -> None:
         dist.destroy_process_group()
 
 
+def gathered(value: Any, ranks: Ranks) -> list[Any]:
+    """The value of every process, in their order; any that can be pickled."""
+    if ranks.world == 1:
+        return [value]
+    values: list[Any] = [None] * ranks.world
+    dist.all_gather_object(values, value)
+    return values
+
+
 @contextmanager
 def first() -> Iterator[None]:
     """The block runs in the first process of a machine before it runs in the others, which find its files done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -117,13 +118,26 @@ def middle_frames(
     filler = paired(filler)
     rows = []
     with torch.inference_mode(), full_precision():
-        for scene in scenes:
-            before, truth, after = (x[None].to(device) for x in scene.load())
+        for scene, pictures in loaded(scenes):
+            before, truth, after = (x[None].to(device) for x in pictures)
             made = fill_middle(filler, before, after, way, moment(scene))
             row = measure(scene.name, made, truth, way)
             more = {name: value(made, truth, before, after) for name, value in (further or {}).items()}
             rows.append(replace(row, further=more))
     return tabulate(str(way), rows)
+
+
+def loaded(scenes: Iterable[Scene]) -> Iterator[tuple[Scene, tuple[Tensor, Tensor, Tensor]]]:
+    """Each scene and its pictures, which are read while the scene before is filled and measured."""
+    with ThreadPoolExecutor(1) as reader:
+        before: tuple[Scene, Future[Any]] | None = None
+        for scene in scenes:
+            now = scene, reader.submit(scene.load)
+            if before:
+                yield before[0], before[1].result()
+            before = now
+        if before:
+            yield before[0], before[1].result()
 
 
 def tabulate(protocol: str, rows: Sequence[Row]) -> Table:
