@@ -77,6 +77,8 @@ def test_names_of_runs(trained, tmp_path):
     assert find("toy", runs) == path.parent / "last.safetensors"
     assert find(str(path), runs) == path
     assert find("dis", runs) is None
+    with pytest.raises(TweenError, match=r"no model 'toy2'; choose one of fast, .* or a run of .*: toy$"):
+        ready("toy2", runs=runs)
 
 
 def test_mistakes(trained, tmp_path):

@@ -28,7 +28,7 @@ from tween.nn.lgs import BlockConfig
 from tween.nn.vae import WanVAE
 from tween.zoo import ZOO, load, place
 from tween.zoo.codecs import open_codec, print_of
-from tween.zoo.load import DTYPES, Precision
+from tween.zoo.load import DTYPES, Precision, fillers
 from tween.zoo.worlds import revived
 
 NETS = {FastConfig: FastNet, QualityConfig: QualityNet, NetConfig: HybridNet, SplatConfig: SplatNet}
@@ -56,6 +56,12 @@ def ready(
         TweenError: if there is none, or it cannot run so.
     """
     path = None if model in ZOO else find(model, runs)
+    own = sorted(last.parent.name for last in runs.glob("*/last.safetensors"))
+    if path is None and model not in ZOO and own:
+        raise TweenError(
+            f"there is no model {model!r}; choose one of {', '.join(fillers())}, or a run of {runs}, "
+            f"NAME or NAME_best: {', '.join(own)}"
+        )
     if path is not None:
         filler = restored(path, place(device), DTYPES.get(precision, torch.float32), scale or 1.0)
     else:
