@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import load
+from tween.evaluate.impute_video import markdown as gaps
 
 MARK = re.compile(r"(<!-- bench:([\w-]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
@@ -161,6 +162,11 @@ def splat_windows(result: dict[str, Any]) -> str:
     return markdown(("PSNR, dB", *heads), lines)
 
 
+def impute_video(result: dict[str, Any]) -> str:
+    """A row a gap and method."""
+    return gaps(result["gaps"])
+
+
 def ops(result: dict[str, Any]) -> str:
     """A row an operation, shape and direction."""
     rows = [
@@ -195,6 +201,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "drift": drift,
     "splat_speed": splat_speed,
     "splat_windows": splat_windows,
+    "impute_video": impute_video,
 }
 
 

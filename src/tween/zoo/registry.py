@@ -93,6 +93,15 @@ def _splat(
     return SplatFiller(net.to(device), frames=4, dtype=dtype)
 
 
+def _impute(
+    weights: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype, scale: float
+) -> Filler[Any]:
+    from tween.models.impute.filler import released
+    from tween.zoo.load import load
+
+    return released(weights, load("fast", device=str(device), precision="fp32", scale=scale), device, dtype)
+
+
 ZOO: dict[str, Entry] = {
     "fast": Entry(
         build=_fast,
@@ -111,6 +120,33 @@ ZOO: dict[str, Entry] = {
         card="splat.md",
         params=2_450_652,
         auto=torch.float32,
+    ),
+    "impute": Entry(
+        build=_impute,
+        summary="fills by fast, then refines in one step; over fast +0.19 dB at gaps of 16, +0.17 dB at gaps of 8, "
+        "+0.18 dB at gaps of 4 frames of held-out shots",
+        file="impute.safetensors",
+        sha256="7b8c9569a74211fa7f2fffe95f889138c5024fbac36cbbe18239412d203d2aac",
+        card="impute.md",
+        params=2_961_735,
+        auto=torch.float32,
+    ),
+    "doom": Entry(
+        kind="world",
+        summary="one map of Freedoom to walk through, 128x96 at 17.5 frames a second: obeys 99.0 % of orders, and its "
+        "pictures are blurred; tween play --world doom",
+        file="doom.safetensors",
+        sha256="cfba3c9e8290704cf4bfb497a9e5e42739f02a31cfcb55a5f7b4b9a12de0166c",
+        card="doom.md",
+        params=11_627_820,
+    ),
+    "vae-small": Entry(
+        kind="vae",
+        summary="its causal autoencoder of clips, 8x in space, 4x in time, 32 channels; 30.54 dB on held-out episodes",
+        file="doom.safetensors",
+        sha256="cfba3c9e8290704cf4bfb497a9e5e42739f02a31cfcb55a5f7b4b9a12de0166c",
+        card="vae-small.md",
+        params=3_373_740,
     ),
     "dis": Entry(build=_dis, summary="OpenCV DIS optical flow, both frames warped and averaged; no learning"),
     "blend": Entry(build=_blend, summary="the two frames faded into one another; no motion"),

@@ -59,6 +59,14 @@ def test_a_proposal_may_be_changed_and_what_is_given_not():
     assert torch.equal(filled(made, [T[1]], made.condition(given=[True] * 4, text=None)), KNOWN[:, 1:2])
 
 
+def test_it_takes_fewer_keyframes_around_a_gap():
+    made = filler()
+    fewer = made.seeing(3)
+    assert (fewer.past, fewer.future, fewer.net, fewer.coarse) == (1, 2, made.net, made.coarse)
+    with pytest.raises(TweenError, match="2, 3 or 4 known frames, but --frames 5"):
+        made.seeing(5)
+
+
 def test_a_style_differs_by_seed():
     made = filler(style=3)
     assert torch.equal(filled(made, seed=1), filled(made, seed=1))
@@ -133,5 +141,6 @@ def test_memory_grows_with_frames_and_the_widest_maps_of_an_autoencoder():
     with torch.device("meta"):
         wan, small = WanVAE(WAN), WanVAE(SMALL)
     assert bytes_per_pixel(20, None) == 12_400
+    assert 1_850 < bytes_per_pixel(20, None, tiled=True) < 3_000  # 1,850 measured with 19
     assert 22_446 < bytes_per_pixel(20, wan) < 30_000  # 22,446 measured with 5
     assert 4_357 < bytes_per_pixel(20, small) < 6_000  # 4,357 measured
