@@ -1,7 +1,8 @@
 """Releases what `tween train doom --out OUT` left: the world in one file among the zoo's weights, and the cards of it
-and of its autoencoder. Says what to write into the registry; run it again once that is there.
+and of its autoencoder. Says what to write into the registry; once that is there, --cards writes the cards.
 
-    python -m bench.card_world OUT [--student] --gpu "one NVIDIA H200" --minutes 20 --commit abc1234
+    python -m bench.card_world OUT [--student] [--cards] --shift 2 --steps 10 --maps MAP32 --openings 0 27 6 15 35 14 \
+        --gpu "one NVIDIA H200" --minutes 17 --commit abc1234 --command "tween train doom --maps MAP32 ..."
 """
 
 from __future__ import annotations
@@ -24,14 +25,21 @@ from tween.zoo.world_cards import write_world_card
 from tween.zoo.worlds import save_world
 
 FRAMES = frames_of(1 + DOOM.rule.block) - frames_of(1)  # of a block
+SIGHT = frames_of(1 + DOOM.rule.window) - frames_of(1)
 LIMITS = {
     "doom": [
-        "It remembers the last blocks alone: what was out of sight for longer may have changed when one looks again.",
-        "Doors, monsters, weapons and texts were never recorded; maps are those of Freedoom Phase 2.",
+        "Its pictures are blurred from the first second on: floors, walls, lava and doors are told apart, bricks and "
+        "small things melt, and what comes into view is a guess.",
+        "One map, MAP32 of Freedoom Phase 2; doors stay shut, and monsters, weapons and texts were never recorded.",
+        f"It sees {DOOM.rule.window} latents, the one it makes among them, {float(SIGHT / RATE):.1f} s: what was out "
+        "of sight for longer has changed when one looks again, and after some seconds rooms are no longer those of the "
+        "map.",
+        "The late pictures are no worse than the early ones, which is not to say that they are good: see the Frechet "
+        "distances of real pictures above.",
         f"An action is heard at the beginning of the next block of {FRAMES} frames, {float(FRAMES / RATE):.2f} s.",
     ],
     "vae-small": [
-        "Trained on pictures of one game at 128x96 alone; other pictures come back worse.",
+        "Trained for less than a minute on one map of one game, at 128x96; other pictures come back worse.",
     ],
 }
 
@@ -39,14 +47,15 @@ LIMITS = {
 def main() -> None:
     """Read the options above, pack, and write the cards of what is registered."""
     options = parsed()
-    path = WEIGHTS / "doom.safetensors"
-    params = pack(options, path)
-    for part in split(path):
-        print(f"{part}: {part.stat().st_size / 1e6:.2f} MB")
-    print(f"sha256 {digest(path)}, params {params}")
+    if not options.cards:
+        released(options, WEIGHTS / "doom.safetensors")
     metrics = json.loads((options.out / "metrics.json").read_text())
+    each = ", ".join(
+        f"{what} {metrics[what]['minutes']:.1f}" for what in ("autoencoder", "network", "student")
+    )
     training = Training(
-        recipe="`tween train doom`: the autoencoder first, then the network on its latents.",
+        recipe=f"`{options.command}`: the autoencoder first, then the network on its latents. "
+        f"Minutes of each: {each}; the others went to recording, encoding and judging.",
         gpu=options.gpu,
         gpu_minutes=options.minutes,
         samples=metrics["recorded"]["frames"],
@@ -70,10 +79,20 @@ def parsed(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--student", action="store_true", help="release the student, not what it learned from"
     )
+    parser.add_argument("--cards", action="store_true", help="alone: the weights are there")
     parser.add_argument("--shift", type=float, default=5.0)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--remember", type=float, default=0.1, help="as it was judged with")
     parser.add_argument("--seed", type=int, default=0, help="of the recording")
+    parser.add_argument("--maps", nargs="+", default=(), help="as trained on")
+    parser.add_argument(
+        "--openings",
+        type=int,
+        nargs="+",
+        default=range(8),
+        help="which of the openings, each of another episode",
+    )
+    parser.add_argument("--command", default="tween train doom", help="that trained it")
     parser.add_argument("--gpu", required=True)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--commit", required=True)
@@ -86,12 +105,23 @@ def played(options: argparse.Namespace) -> Sampling:
     return Sampling(**how) if options.student else even(options.steps, **how)
 
 
+def released(options: argparse.Namespace, path: Path) -> None:
+    """Write the weights, and say what the registry wants of them: the order in their heads differs from run to run."""
+    params = pack(options, path)
+    for part in split(path):
+        part.chmod(0o644)
+        print(f"{part}: {part.stat().st_size / 1e6:.2f} MB")
+    print(f"sha256 {digest(path)}, params {params}")
+
+
 def pack(options: argparse.Namespace, path: Path) -> dict[str, int]:
     """Write the world; its pictures are recorded anew. How many weights each entry has."""
     codec = parts.codec(options.out / f"{PARTS[0]}.safetensors", "cpu").half()
     net = parts.network(options.out / f"{PARTS[2 if options.student else 1]}.safetensors", "cpu").half()
-    held = record_in_bulk(Doom(seed=options.seed + HELD_SEED), episodes=48, processes=2)
-    save_world(path, net, codec, played(options), name="doom", rate=RATE, pictures=openings(held))
+    where = Doom(seed=options.seed + HELD_SEED, maps=tuple(options.maps))
+    some = openings(record_in_bulk(where, episodes=48, processes=2), 48)
+    chosen = [some[i] for i in options.openings]
+    save_world(path, net, codec, played(options), name="doom", rate=RATE, pictures=chosen)
     count = {"doom": net, "vae-small": codec}
     weights = {name: sum(p.numel() for p in module.parameters()) for name, module in count.items()}
     return weights | {"doom": sum(weights.values())}
