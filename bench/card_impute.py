@@ -129,8 +129,8 @@ def training(options: argparse.Namespace) -> Training:
         recipe="`tween train impute --dataset gaps`: stretches of 128x128 at gaps of 4, 8 and 16 frames over what "
         "`fast` fills, drifting in the features of an encoder by masked frames and the error of what was missing; the "
         f"best of its validations, at step {head['step']:,} of {head['config']['steps']:,}, which saw other cuts of "
-        "the held-out shots. The minutes are of all: decoding, the judge, the encoder, the coarse fills, the refiner, the "
-        "table above.",
+        "the held-out shots. The minutes are of all: decoding, the judge, the encoder, the coarse fills, the refiner, "
+        "the table above.",
         gpu=f"one {options.gpu}",
         gpu_minutes=options.minutes,
         samples=head["step"] * head["config"]["batch_size"],

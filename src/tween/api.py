@@ -24,6 +24,7 @@ from tween.video.pictures import describe, to_tensor
 from tween.video.read import probe
 
 Number = Fraction | int | float | str
+STORYBOARDS = "impute"  # what fills them where no model is named
 SLACK = Fraction(99, 100)  # a camera that says 30.02 may be brought to 30
 
 
@@ -222,7 +223,8 @@ def fill(
         given: whether each keyframe must stay as it is (all, where None); a model that refines may change the others.
         text: a text embedding `l d` or `d`, for models that take one.
         draft: leave the model's refinement out and show what it begins with.
-        model, device, precision, scale, on: as for `frames`.
+        model: as for `frames`; None: `STORYBOARDS`.
+        device, precision, scale, on: as for `frames`.
         seed: of models that draw by chance.
 
     Raises:
@@ -238,6 +240,7 @@ def fill(
         )
     _alike(frames)
     device = pick_device(device)
+    model = STORYBOARDS if model is None else model
     filler, fallbacks = open_model(model, device=device, precision=precision, scale=scale, draft=draft, on=on)
     keyframes = Keyframes(times=at, load=lambda i: to_tensor(frames[i])[0][0], given=kept)
     made = storyboard(

@@ -26,7 +26,7 @@ FEW = "--n-pos-per-class 2 --drift-n-unc 0 --encoder-steps 1 --steps 3 --lr 0.05
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Videos, an autoencoder, and a refiner of its latents in runs/impute."""
+    """Videos, an autoencoder, and a refiner of its latents in runs/mine."""
     root = tmp_path_factory.mktemp("latents")
     made.clip(root / "CLIPS/a.avi", n=30)
     head = "file,shot,start_frame,end_frame_excl,mean_flow_px\n"
@@ -35,7 +35,7 @@ def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr(representation, "planes", lambda *_, **__: {})
-        line = "train impute --dataset clips --data-path CLIPS --frames 9 --gaps 2 4 --interp-mode nearest"
+        line = "train impute --name mine --dataset clips --data-path CLIPS --frames 9 --gaps 2 4 --interp-mode nearest"
         latent = "--input-space latent --vae codec.safetensors --objective both"
         assert main(shlex.split(f"{line} {latent} {TINY} {FEW} --gaps 4")) == 0
     return root
@@ -54,8 +54,8 @@ def tween(place, monkeypatch, capsys):
 
 def test_a_storyboard_is_refined_in_latents_and_its_pictures_stay(place, tween):
     layouts.board(place / "board.json")
-    assert tween("fill board.json --model impute -o out_%d.png")[0] == 0
-    assert tween("fill board.json --model impute -o draft_%d.png --draft")[0] == 0
+    assert tween("fill board.json --model mine -o out_%d.png")[0] == 0
+    assert tween("fill board.json --model mine -o draft_%d.png --draft")[0] == 0
     same = {}
     for number in range(5):
         whole, draft = (load(place / f"{kind}_{number + 1}.png") for kind in ("out", "draft"))
@@ -71,7 +71,7 @@ def test_a_storyboard_is_refined_in_latents_and_its_pictures_stay(place, tween):
 
 def test_a_sparse_video_is_filled(place, tween):
     layouts.video(place / "sparse.mp4", n=3)
-    code, said = tween("interpolate sparse.mp4 -o full.mkv --factor 4 --model impute --codec ffv1")
+    code, said = tween("interpolate sparse.mp4 -o full.mkv --factor 4 --model mine --codec ffv1")
     assert (code, "(3 of them the source's own)" in said.out) == (0, True)
     with open_reader(place / "full.mkv") as reader:
         assert len(list(reader)) == 12
@@ -98,10 +98,10 @@ def test_training_shows_what_use_does(place):
 
 def test_the_refiner_knows_its_tiles_and_its_autoencoder(place, monkeypatch):
     monkeypatch.chdir(place)
-    filler = ready("impute", device="cpu")
+    filler = ready("mine", device="cpu")
     assert filler.net.config.side == 4
     assert filler.multiple == 8
-    about = read(place / "runs/impute/last.safetensors")[1]["config"]["about"]
+    about = read(place / "runs/mine/last.safetensors")[1]["config"]["about"]
     assert about["autoencoder"] == str(place / "codec.safetensors")
 
 
@@ -125,7 +125,7 @@ def test_the_recipe_of_the_released_refiner_in_latents(place, monkeypatch):
 
 def test_another_autoencoder_or_none_is_a_sentence(place, tween):
     layouts.board(place / "board.json")
-    path, line = place / "codec.safetensors", "fill board.json --model impute -o never_%d.png"
+    path, line = place / "codec.safetensors", "fill board.json --model mine -o never_%d.png"
     try:
         codec(path, seed=1)
         code, said = tween(line)

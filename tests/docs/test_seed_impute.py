@@ -132,7 +132,7 @@ def test_videos_become_latents_and_a_refiner_of_these(tmp_path, monkeypatch):
     (tmp_path / "SAID.txt").write_text("A dog runs\n")
     encode, train, fill = (
         next(line for line in LINES if words in line)
-        for words in ("data encode", "--data-path VIDEOS", "--model impute")
+        for words in ("data encode", "--data-path VIDEOS", "--model runs/impute")
     )
     assert main(shlex.split(f"{encode} --vae VAE.safetensors --frames 13 --size 32 32 --device cpu")) == 0
     small = f"{SMALL} {FEW} --steps 1 --codes 2 --gaps 2"

@@ -40,8 +40,8 @@ class Options:
     """Frames a second. Default: the board's, else 24."""
     text: Annotated[Path | None, arg(metavar="FILE.npy")] = None
     """A text embedding, for models that take one. Default: the board's."""
-    model: Annotated[str | None, arg(metavar="NAME")] = None
-    """One of `tween models`, a run or a checkpoint. Default: the first of `tween models`."""
+    model: Annotated[str, arg(metavar="NAME")] = api.STORYBOARDS
+    """One of `tween models`, a run or a checkpoint."""
     frames: Annotated[int | None, arg(metavar="N")] = None
     """Let the model see this many keyframes around every gap. Default: as many as it sees by itself."""
     draft: bool = False
