@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import load
+from tween.evaluate.impute import markdown as shares
 from tween.evaluate.impute_video import markdown as gaps
 
 MARK = re.compile(r"(<!-- bench:([\w-]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
@@ -167,6 +168,11 @@ def impute_video(result: dict[str, Any]) -> str:
     return gaps(result["gaps"])
 
 
+def keypatches(result: dict[str, Any]) -> str:
+    """A row a share that is given and method."""
+    return shares(result["table"], result["facts"]["floor"])
+
+
 def ops(result: dict[str, Any]) -> str:
     """A row an operation, shape and direction."""
     rows = [
@@ -202,6 +208,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "splat_speed": splat_speed,
     "splat_windows": splat_windows,
     "impute_video": impute_video,
+    "keypatches_ablations": keypatches,
 }
 
 

@@ -12,7 +12,7 @@ from tween.evaluate.impute import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "src/tween/models/impute"
-PAGE = (FOLDER / "README.md").read_text()
+PAGE = (FOLDER / "README.md").read_text().split("## Keypatches of CIFAR-10, measured")[1].split("### ")[0]
 FOUND = json.loads((ROOT / "bench/results/keypatches.json").read_text())
 MAIN = FOUND["rows"]["main"]
 
