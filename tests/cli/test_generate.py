@@ -99,7 +99,7 @@ def test_at_60_frames_a_second_with_keys(out):
         (["--fps", "10"], "at least the world's own 17.5"),
         (["--fps", "fast"], "--fps should be a number"),
         (["--image", "absent.png"], "there is no such file"),
-        (["--model", "doom", "--fps", "60"], "there is no model 'doom'"),
+        (["--model", "doom", "--fps", "60"], "doom is a world, which fills nothing"),
     ],
 )
 def test_mistakes_are_one_sentence_and_leave_nothing(out, argv, says, capsys):
@@ -110,7 +110,6 @@ def test_mistakes_are_one_sentence_and_leave_nothing(out, argv, says, capsys):
     assert list(out.parent.iterdir()) == []
 
 
-def test_without_a_world_it_says_how_to_pass_one(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tween.zoo.worlds.worlds", dict)
-    assert main(["generate", "-o", str(tmp_path / "a.mp4")]) == 2
-    assert "no world is released yet; pass --world FILE, a checkpoint" in capsys.readouterr().err
+def test_a_world_that_is_not_there(tmp_path, capsys):
+    assert main(["generate", "--world", "absent", "-o", str(tmp_path / "a.mp4")]) == 2
+    assert "there is no world 'absent'; choose doom" in capsys.readouterr().err

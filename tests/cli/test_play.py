@@ -78,10 +78,9 @@ def test_a_port_that_is_taken(typed, capsys):
     assert err.count("\n") == 1
 
 
-def test_without_a_world_it_says_how_to_pass_one(capsys, monkeypatch):
-    monkeypatch.setattr("tween.zoo.worlds.worlds", dict)
-    assert main(["play"]) == 2
-    assert "no world is released yet; pass --world FILE, a checkpoint" in capsys.readouterr().err
+def test_a_world_that_is_not_there(capsys):
+    assert main(["play", "--world", "absent"]) == 2
+    assert "there is no world 'absent'; choose doom" in capsys.readouterr().err
 
 
 def test_it_listens_to_this_machine_alone_unless_told():

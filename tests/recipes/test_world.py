@@ -67,6 +67,7 @@ def test_what_was_measured(made):
     assert facts["recorded"]["frames"] == 6 * 280
     assert [facts[part]["step"] for part in ("autoencoder", "network", "student")] == [2, 1, 1]
     assert 0.9 <= facts["real"]["obeyed"] <= 1
+    assert facts["real"]["sharpness"][0] > facts["real"]["sharpness"][1], "the autoencoder blurs"
     assert 0 < facts["autoencoder"]["psnr"] < 30
     for world in facts["judged"].values():
         assert 0 <= world["obeyed"] <= 1

@@ -259,7 +259,8 @@ def judged(
         found[name] = world_judge.measured(world, on) | vars(stays) | {"stays": stays.stays()}
         rows |= world_judge.shown(world, on, name) | {f"{name}: walk of {minute} frames": walk}
     contact_sheet(out / "sheet.png", dict(sorted(rows.items())))
-    told(judged=found, real={"obeyed": on.real, "thresholds": vars(on.thresholds)})
+    real = vars(world_judge.undrifted(on.episodes, codec, count=plan.walks))
+    told(judged=found, real={"obeyed": on.real, "thresholds": vars(on.thresholds)} | real)
     return max(found, key=lambda name: (found[name]["obeyed"] >= OBEYS, -found[name]["frechet"][1]))
 
 

@@ -130,6 +130,24 @@ def lasting(
     return drifting.drift(near, far, truth, features(vae)), walks[0]
 
 
+def undrifted(episodes: Episodes, vae: WanVAE, *, count: int) -> drifting.Drift:
+    """What `lasting` would say of the game itself: of `count` clips of every other episode beside frames of the others,
+    as they are (`early`) and as they come back from the autoencoder (`late`)."""
+    some, others = part(episodes, slice(0, None, 2)), part(episodes, slice(1, None, 2))
+    clips = take(some, judges.spread(windows(some, SPAN + 2, stride=SPAN), count), SPAN + 2).frames
+    back = torch.cat([_back(clip[None], vae) for clip in clips])
+    shown = take(others, judges.spread(windows(others, 1), len(back)), 1).frames[:, 0]
+    clips, shown = (x.movedim(-1, -3).float() / 255 for x in (clips[:, 2:].flatten(0, 1), shown))
+    return drifting.drift(clips, back, shown, features(vae))
+
+
+@torch.inference_mode()
+def _back(clip: Tensor, vae: WanVAE) -> Tensor:
+    """The last frames of `1 f h w 3`, encoded and decoded."""
+    frames = clip.movedim(-1, 2).to(vae.mean) / 255
+    return vae.decode(vae.encode(frames)[0])[0][0, 2:].clamp(0, 1).float().cpu()
+
+
 def shown(world: World, on: Held, name: str) -> dict[str, Tensor]:
     """For a contact sheet: of each order one real rollout, and what the world makes of it."""
     rows = {}

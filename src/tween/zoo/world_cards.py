@@ -81,7 +81,7 @@ def _fidelity(metrics: Mapping[str, Any]) -> str:
 
 def _worlds(metrics: Mapping[str, Any], sampling: Mapping[str, str]) -> str:
     """A row for each way of sampling, and the baselines."""
-    judged, real = metrics["judged"], metrics["real"]["obeyed"]
+    judged, real = metrics["judged"], metrics["real"]
     any_one = judged[next(iter(sampling))]
     head = (
         "| | obeys | one block, dB | sharpness after 5 s, 60 s | Frechet distance after 5 s, 60 s |\n"
@@ -92,8 +92,10 @@ def _worlds(metrics: Mapping[str, Any], sampling: Mapping[str, str]) -> str:
         f"| {_pair(judged[key]['sharpness'])} | {_pair(judged[key]['frechet'])} |"
         for key, words in sampling.items()
     ]
+    (crisp, back), (near, near_back) = real["sharpness"], real["frechet"]
     rows += [
-        f"| the real episodes | {100 * real:.1f} % | | | |",
+        f"| the real episodes | {100 * real['obeyed']:.1f} % | | {crisp:.0f} | {near:.2f} |",
+        f"| those, through the autoencoder | | | {back:.0f} | {near_back:.2f} |",
         f"| last frame repeated | | {any_one['repeated']:.2f} | | |",
         f"| last frame turned as the mouse says | | {any_one['turned']:.2f} | | |",
     ]

@@ -51,8 +51,7 @@ def load_codec(name: str = "vae-small", device: str = "auto") -> WanVAE:
     """
     known = {key: entry for key, entry in ZOO.items() if entry.kind == "vae"}
     if name not in known:
-        have = f"choose one of {', '.join(known)}" if known else "none is released yet"
-        raise TweenError(f"there is no autoencoder {name!r}; {have}")
+        raise TweenError(f"there is no autoencoder {name!r}; choose one of {', '.join(known)}")
     path = WEIGHTS / str(known[name].file)
     checked(path, known[name].sha256)
     return load_world(path, device).filler.codec.requires_grad_(False)
@@ -65,14 +64,14 @@ def open_world(wanted: str | None, device: str = "auto", known: Mapping[str, Ope
         TweenError: if there is none.
     """
     known = worlds() if known is None else known
-    name = wanted or next(iter(known), None)
+    name = wanted or next(iter(known))
     if name in known:
         return known[name](device)
-    if name is not None and Path(name).is_file():
+    if Path(name).is_file():
         return load_world(Path(name), device)
-    there = f"there is no world {name!r}; " if name else ""
-    have = f"the released ones are {', '.join(known)}" if known else "no world is released yet"
-    raise TweenError(f"{there}{have}; pass --world FILE, a checkpoint (.safetensors) of a world of your own")
+    raise TweenError(
+        f"there is no world {name!r}; choose {', '.join(known)}, or pass the file of one (.safetensors)"
+    )
 
 
 def save_world(
