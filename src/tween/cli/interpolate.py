@@ -40,7 +40,7 @@ class Options:
     model: Annotated[str | None, arg(metavar="NAME")] = None
     """One of `tween models`, a run (NAME, or NAME_best) or a checkpoint. Default: the first of `tween models`."""
     frames: Annotated[int | None, arg(metavar="N")] = None
-    """Known frames that splat sees around each new one: 2, 3 or 4."""
+    """Known frames that splat and impute see around each new one: 2, 3 or 4."""
     device: str = "auto"
     """cpu, cuda, cuda:1; auto takes a GPU where there is one."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
