@@ -37,11 +37,12 @@ LIMITS = {
         f"It sees {DOOM.rule.window} latents, the one it makes among them, {float(SIGHT / RATE):.1f} s: what was out "
         "of sight for longer has changed when one looks again, and after some seconds rooms are no longer those of the "
         "map.",
-        "It does not stay for a minute, as far as a CPU can tell: of four walks the Frechet distance grew from 0.14 after "
-        "5 s to 0.77 after 60 s, and sharpness fell from 12.7 to 7.4. The Frechet distances of walks in the table are "
-        "a GPU's, in half precision, and not to be trusted (docs/world-doom.md); those of the episodes are a CPU's.",
-        "On a CPU it is slower than its own 17.5 frames a second: `tween generate --world doom --actions FILE -o a.mp4` "
-        "made 6.1 a second on two cores that were busy with other work.",
+        "It does not stay for a minute, as far as a CPU can tell: of four walks the Frechet distance grew from 0.14 "
+        "after 5 s to 0.77 after 60 s, and sharpness fell from 12.7 to 7.4. The Frechet distances of walks in the "
+        "table are a GPU's, in half precision, and not to be trusted (docs/world-doom.md); those of the episodes are a "
+        "CPU's.",
+        "On a CPU it is slower than its own 17.5 frames a second: `tween generate --world doom --actions FILE -o "
+        "a.mp4` made 6.1 a second on two cores that were busy with other work.",
         f"An action is heard at the beginning of the next block of {FRAMES} frames, {float(FRAMES / RATE):.2f} s.",
     ],
     "vae-small": [
