@@ -33,7 +33,7 @@ LONG = {
     "ablate": ablate,
     "search": search,
 }  # understood here, run in tests/docs and tests/cli
-QUICK = {"bench": ["--sizes", "64x64", "--runs", "1"], "splat": ["--seconds", "0.1"]}
+QUICK = {"bench": ["--sizes", "64x64", "--runs", "1"], "splat": ["--seconds", "0.1"], "fill": ["--draft"]}
 
 
 def begin(source: Path, target: Path, seconds: float) -> None:
