@@ -57,7 +57,7 @@ def test_clips(shard, data, tmp_path):
     [
         (["nothing"], "no training set 'nothing'"),
         (["triplets"], "no training set 'triplets'"),
-        (["clips"], "CSV of shots"),
+        (["clips"], "should hold videos, but has none"),
         (["vimeo", "--samples", 0], "--samples should be at least 1"),
         (["vimeo", "--workers", 0], "--workers should be at least 1"),
     ],

@@ -32,7 +32,7 @@ FLAGS = {
     "--start --stem-stride --steps --synthetic --teacher --triplets --val --val-set --vgg --warmup --x4k-path",
     "search": "--baseline --batch-size --compiled --crop --data --data-path --device --ema --epoch-samples --epochs "
     "--force --help --num-workers --out --packed --photos --pixels --precision --runs --seed --start "
-    "--storage --study-name --synthetic --trials --triplets --val --val-set --vgg --whole-space "
+    "--stem-stride --storage --study-name --synthetic --trials --triplets --val --val-set --vgg --whole-space "
     "--x4k-path",
     "doctor": "--help",
 }

@@ -1,5 +1,6 @@
 """What the README says to type works, and its tables are what was measured."""
 
+import io
 import re
 import shlex
 import shutil
@@ -33,7 +34,13 @@ LONG = {
     "ablate": ablate,
     "search": search,
 }  # understood here, run in tests/docs and tests/cli
-QUICK = {"bench": ["--sizes", "64x64", "--runs", "1"], "splat": ["--seconds", "0.1"], "fill": ["--draft"]}
+QUICK = {
+    "bench": ["--sizes", "64x64", "--runs", "1"],
+    "splat": ["--seconds", "0.1"],
+    "fill": ["--draft"],
+    "generate": ["--blocks", "2"],
+    "play": ["--terminal", "-o", "played.mp4"],  # the page itself is driven in tests/studio
+}
 
 
 def begin(source: Path, target: Path, seconds: float) -> None:
@@ -81,6 +88,7 @@ def folder(shared, tmp_path_factory):
 
 def test_every_command_works_in_the_order_it_is_read(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.stdin", io.StringIO("W\n\n\nn\n"))
     for line in TWEEN:
         if line[0] in LONG or "--help" in line:
             continue
