@@ -88,8 +88,8 @@ def parsed(argv: list[str] | None = None) -> argparse.Namespace:
         "--student", action="store_true", help="release the student, not what it learned from"
     )
     parser.add_argument("--cards", action="store_true", help="alone: the weights are there")
-    parser.add_argument("--shift", type=float, default=5.0)
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--shift", type=float, default=2.0)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--remember", type=float, default=0.1, help="as it was judged with")
     parser.add_argument("--seed", type=int, default=0, help="of the recording")
     parser.add_argument("--maps", nargs="+", default=(), help="as trained on")

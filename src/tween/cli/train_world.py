@@ -25,7 +25,7 @@ def add_doom(p: argparse.ArgumentParser) -> None:
         "--minutes",
         type=float,
         nargs=3,
-        default=(7.5, 7.0, 4.5),
+        default=(1.0, 14.0, 4.0),
         metavar=("VAE", "NET", "STUDENT"),
         help="0: not trained, its weights are those in OUT",
     )
@@ -36,19 +36,19 @@ def add_doom(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--learn", type=int, default=17, help="frames of a clip that the autoencoder learns at a time"
     )
-    p.add_argument("--channels", type=int, default=24, help="of a latent: more keep finer detail")
+    p.add_argument("--channels", type=int, default=32, help="of a latent: more keep finer detail")
     p.add_argument(
         "--whiten",
         type=float,
-        default=1.0,
+        default=0.5,
         help="1: all components of a latent as large; 0: as in the picture",
     )
     p.add_argument("--latents", type=int, default=21, help="of a clip that the network learns")
     _rule(p)
     p.add_argument("--teach", choices=("teacher", "diffusion"), default="teacher", help="kind of forcing")
-    p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
-    p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
-    p.add_argument("--steps", type=int, default=4, help="of sampling, before distillation")
+    p.add_argument("--shift", type=float, default=2.0, help="of the levels of noise, in training and use")
+    p.add_argument("--stain", type=float, default=0.3, help="greatest noise on the clean blocks before")
+    p.add_argument("--steps", type=int, default=10, help="of sampling, before distillation")
     p.add_argument("--steps-shift", type=float, metavar="SHIFT", help="of those steps; by default --shift")
     p.add_argument("--rollouts", type=int, default=200, help="of a second, judged in the end")
     p.add_argument("--walks", type=int, default=64, help="of a minute, judged in the end")
@@ -148,8 +148,8 @@ def add_stream(p: argparse.ArgumentParser) -> None:
     p.add_argument("--stride", type=int, default=20, help="frames between the beginnings of clips")
     _rule(p)
     p.add_argument("--teach", choices=("teacher", "diffusion"), default="teacher", help="kind of forcing")
-    p.add_argument("--shift", type=float, default=5.0, help="of the levels of noise, in training and use")
-    p.add_argument("--stain", type=float, default=0.2, help="greatest noise on the clean blocks before")
+    p.add_argument("--shift", type=float, default=2.0, help="of the levels of noise, in training and use")
+    p.add_argument("--stain", type=float, default=0.3, help="greatest noise on the clean blocks before")
     p.add_argument("--no-compile", dest="compiled", action="store_false")
     p.add_argument(
         "--world", type=Path, metavar="FILE", help="in the end, all in one file for tween play --world FILE"
@@ -173,7 +173,7 @@ def stream(args: dict[str, Any]) -> int:
 
     data, teacher, world, shift = read(args["data"]), args["distill"], args["world"], args["shift"]
     how = {"shift": shift, "remember": args["remember"]}
-    sampling = Sampling(**how) if teacher else even(4, **how)
+    sampling = Sampling(**how) if teacher else even(10, **how)
     codec = parts.frozen(parts.codec(args["vae"], args["device"]))
     fed = recipes.fed(
         codec,

@@ -56,7 +56,7 @@ def stream(
 
     Args:
         batch: index -> a `Window` whose frames are latents `b n c h w` on the device; see `encoded` and `draws`.
-        forcing: teacher forcing at shift 5 unless told otherwise.
+        forcing: teacher forcing at shift 2 unless told otherwise.
         validate, best_key: as a `Run` has them; see `tween.recipes.world_judge`.
         batch_size: of `batch`; only the logged throughput depends on it.
         compiled: block by block.
@@ -69,7 +69,7 @@ def stream(
         torch._dynamo.config.suppress_errors = True
         for block in net.blocks:
             block.compile(dynamic=False)
-    forcing = forcing or Forcing(shift=5.0)
+    forcing = forcing or Forcing(shift=2.0)
     return Run(
         name=name,
         task=ForcingTask(net, Tensor.float, forcing),

@@ -71,11 +71,11 @@ class Plan:
     episodes: int = 480
     held: int = 144
     processes: int = 16
-    minutes: tuple[float, float, float] = (7.5, 7.0, 4.5)
+    minutes: tuple[float, float, float] = (1.0, 14.0, 4.0)
     steps: tuple[int | None, int | None, int | None] = (None, None, None)
     vae: WanConfig = SMALL
     net: StreamConfig = DOOM
-    forcing: Forcing = field(default_factory=lambda: Forcing(shift=5.0, stain=0.2))
+    forcing: Forcing = field(default_factory=lambda: Forcing(shift=2.0, stain=0.3))
     length: int = 65
     learn: int = 17
     latents: int = 21
@@ -83,8 +83,8 @@ class Plan:
     stride: int = 20
     batches: tuple[int, int, int] = (16, 64, 64)
     rates: tuple[float, float, float] = (5e-4, 1e-3, 2e-4)
-    many: Sampling = field(default_factory=lambda: even(4, shift=5.0, remember=0.1))
-    few: Sampling = field(default_factory=lambda: Sampling(remember=0.1))
+    many: Sampling = field(default_factory=lambda: even(10, shift=2.0, remember=0.1))
+    few: Sampling = field(default_factory=lambda: Sampling(shift=2.0, remember=0.1))
     rollouts: int = 200
     walks: int = 64
     compiled: bool = True

@@ -79,7 +79,7 @@ def test_every_weight_learns():
 
 
 def test_normalisation_follows_the_batches():
-    vae, g = WanVAE(TINY), torch.Generator().manual_seed(0)
+    vae, g = WanVAE(replace(TINY, whiten=1.0)), torch.Generator().manual_seed(0)
     shift, size = torch.linspace(-3, 3, 8), torch.linspace(0.5, 4, 8)
     for _ in range(300):
         x = torch.randn(2, 3, 8, 6, 6, generator=g)

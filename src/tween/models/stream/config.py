@@ -77,7 +77,7 @@ class StreamConfig:
                 raise TweenError(f"heads have an even width each, but got {heads} heads for width {width}")
 
 
-DOOM = StreamConfig(channels=24, rule=Rule(block=1), action=ActionConfig(modulate=True))
+DOOM = StreamConfig(channels=32, rule=Rule(block=1), action=ActionConfig(modulate=True))
 """Our small world. Of blocks of one latent, four frames: what is pressed shows within a quarter of a second, and a toy
 world learned sooner so than with blocks of three; on Doom that is not measured."""
 
