@@ -40,6 +40,13 @@ def test_processes_record_the_same(sample):
     assert record_in_bulk(SMALL, episodes=1, processes=4, first=2).about == sample.about[2:]
 
 
+def test_nothing_is_written_into_the_picture():
+    """This start is a secret of its map, and the engine would say so across the picture for the whole episode."""
+    secret = record_arrays(Doom(seconds=1, maps=("MAP16", "MAP15")), episodes=1, first=13)
+    red, green, blue = secret.frames[0, 5].astype(int)[25:45].reshape(-1, 3).T
+    assert not ((red > 150) & (green > 70) & (blue < 60) & (red > green + 40)).any()
+
+
 def test_an_episode_is_a_function_of_seed_and_number(sample):
     again = record_arrays(SMALL, episodes=2, workers=1, first=1)
     for name in ("frames", "keys", "mouse", "pose", "cuts"):

@@ -260,7 +260,7 @@ def _start(vizdoom: Any, config: Doom, ini: Path) -> Any:
     game.set_sound_enabled(False)
     game.set_mode(vizdoom.Mode.PLAYER)
     game.set_episode_timeout(0)
-    game.add_game_args("-nomonsters +movebob 0 +con_midtime 0")
+    game.add_game_args("-nomonsters +movebob 0 +con_midtime 0 +cl_showsecretmessage 0")
     try:
         with _untrimmed():
             game.init()
