@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +24,7 @@ import torch
 from torch import Tensor
 
 from tween.core import TweenError
+from tween.data.folders import whole
 from tween.video.bulk import decode_picture, encode_jpeg
 
 DEGREES = 40.0  # that a mouse value of 1 turns the eyes in a frame
@@ -205,7 +203,7 @@ def write(folder: Path, shards: Iterable[Episodes], *, quality: int = 95, worker
         TweenError: if the folder is there already or cannot be written.
     """
     count = 0
-    with _whole(folder) as part, ThreadPoolExecutor(workers) as pool:
+    with whole(folder, "episodes") as part, ThreadPoolExecutor(workers) as pool:
         for number, episodes in enumerate(shards):
             with tarfile.open(part / f"{number:06d}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
                 for n, about in enumerate(episodes.about):
@@ -229,23 +227,3 @@ def _parts(
         np.save(buffer, array)
         yield f"{name}.npy", buffer.getvalue()
     yield "json", json.dumps(about).encode()
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to write into; it gets its name if all went well, and is removed if not."""
-    if folder.exists():
-        raise TweenError(
-            f"episodes are written to a new folder, but {folder} is there already; remove it first"
-        )
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        part.rename(folder)
-    except OSError as error:
-        raise TweenError(
-            f"could not write episodes to {folder} ({error}); free some space and repeat"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tween.core import TweenError
+from tween.data.folders import whole
 
 EACH = 256
 """Clips in a shard, as the plan has them."""
@@ -61,11 +60,6 @@ def stream(folder: Path, clips: Iterable[Clip], about: dict[str, Any], *, each: 
     Raises:
         TweenError: if the folder is there already or cannot be written, or there is no clip.
     """
-    if folder.exists():
-        raise TweenError(
-            f"shards are written to a new folder, but {folder} is there already; remove it first"
-        )
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     written = 0
 
     def counted() -> Iterator[Clip]:
@@ -74,20 +68,12 @@ def stream(folder: Path, clips: Iterable[Clip], about: dict[str, Any], *, each: 
             written += 1
             yield clip
 
-    try:
-        part.mkdir(parents=True)
+    with whole(folder, "shards") as part:
         for _ in _shards(part, counted(), each):
             pass
         if not written:
             raise TweenError(f"{folder} would hold no clips, since none is long enough; take fewer --frames")
         (part / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-        part.rename(folder)
-    except OSError as error:
-        raise TweenError(
-            f"could not write shards to {folder} ({error}); free some space and repeat"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return written
 
 

@@ -12,7 +12,6 @@ import io
 import itertools
 import json
 import os
-import shutil
 import tarfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +29,7 @@ from tween.core import TweenError
 from tween.data.augment import augment, crop
 from tween.data.clips import Triples
 from tween.data.dataset import Check
+from tween.data.folders import whole
 from tween.data.source import Sample, Source
 from tween.video.bulk import decode_picture, encode_picture
 
@@ -178,14 +178,8 @@ def write(
         from webdataset import ShardWriter
     except ImportError:
         raise TweenError("writing shards needs webdataset: pip install 'tween-video[train]'") from None
-    if folder.exists():
-        raise TweenError(
-            f"shards are written to a new folder, but {folder} is there already; remove it first"
-        )
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
     count = 0
-    try:
+    with whole(folder, "shards") as part:
         with ShardWriter(str(part / "%06d.tar"), maxcount=per_shard, maxsize=2**40, verbose=0) as out:
             for encoded in in_threads(partial(_encoded, raw=raw), samples, workers):
                 out.write({"__key__": f"{count:08d}", **encoded})
@@ -194,13 +188,6 @@ def write(
             raise TweenError(
                 f"{folder} would hold no samples, since there are none to write; check the source"
             )
-        part.rename(folder)
-    except OSError as error:
-        raise TweenError(
-            f"could not write shards to {folder} ({error}); free some space and repeat"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return count
 
 
