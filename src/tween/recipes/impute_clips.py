@@ -39,8 +39,8 @@ def moving(args: Flags) -> tuple[Clips, Video]:
         samples = filmed(args).to(where)
         if args["input_space"] == "pixels":
             return Clips(samples=samples), video
-        wanted = str(args["vae"] or "vae-small")
-        return impute_video.latent_clips(samples, wanted, args["device"]), replace(video, patch=2)
+        which = str(args["vae"] or "vae-small")
+        return impute_video.latent_clips(samples, which, args["device"]), replace(video, patch=2)
     found = latents.read(Path(path))
     text = None if found.text is None else found.text.to(where)
     prompts = found.prompts if any(found.prompts) else ()
