@@ -62,7 +62,7 @@ def replace_about(about):
 def test_the_student_is_walked_in_from_its_file(made):
     many, few = (load_world(made / f"{name}.safetensors", "cpu") for name in "ab")
     assert (few.name, few.rate, few.size, few.filler.net.config.rule.window) == ("b", 17.5, (32, 48), 3)
-    assert (many.filler.sampling.loop, len(many.filler.sampling.steps)) == ("euler", 10)
+    assert (many.filler.sampling.loop, len(many.filler.sampling.steps)) == ("adams", 10)
     assert (few.filler.sampling.loop, len(few.filler.sampling.steps)) == ("renoise", 3)
     first = 1 + 4 * (few.block - 1)
     clip, _ = few.open(seed=1).step(few.hold("W", first))

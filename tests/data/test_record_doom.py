@@ -47,6 +47,14 @@ def test_nothing_is_written_into_the_picture():
     assert not ((red > 150) & (green > 70) & (blue < 60) & (red > green + 40)).any()
 
 
+def test_no_item_paints_the_picture():
+    """In this episode the player walks over an invulnerability sphere after 86 frames: all would be grey, inverted."""
+    config = Doom(seed=1_000_003, maps=("MAP32",), seconds=6)
+    frames = record_arrays(config, episodes=1, first=56).frames[0].astype(int)
+    assert frames[90:].mean() < 80
+    assert np.abs(frames[90:, ..., 0] - frames[90:, ..., 2]).mean() > 5
+
+
 def test_an_episode_is_a_function_of_seed_and_number(sample):
     again = record_arrays(SMALL, episodes=2, workers=1, first=1)
     for name in ("frames", "keys", "mouse", "pose", "cuts"):

@@ -180,6 +180,7 @@ def weights(args: dict[str, Any], base: Any = None) -> Any:
     """
     from tween.losses import CompositeWeights
     from tween.models.interp.thesis_task import ThesisWeights
+    from tween.recipes.ablate_rows import DOUBT
 
     names = [field.name for field in fields(CompositeWeights)]
     given = {name: args[f"loss_{name}_weight"] for name in names} | {"distill": args["distill"]}
@@ -189,7 +190,8 @@ def weights(args: dict[str, Any], base: Any = None) -> Any:
             f"the weight of a loss should be 0 or more, but that of {wrong[0]} is {given[wrong[0]]}"
         )
     base, distill = base or ThesisWeights(), given.pop("distill")
-    return replace(base, composite=replace(base.composite, **given), distill=distill)
+    doubt = 0.0 if args["data"] else DOUBT  # flow of layers is exact, that of files is somebody's estimate
+    return replace(base, composite=replace(base.composite, **given), distill=distill, doubt=doubt)
 
 
 def warm(run: Any) -> None:

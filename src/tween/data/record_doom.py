@@ -2,8 +2,8 @@
 
 A frame is two of Doom's 35 tics a second. The player wanders a map alone and unhurt, beginning where the map has a
 start for one to four players or a deathmatch. The picture is rendered at twice the size and shrunk by area; there is no
-weapon, no text and no bobbing in it. Keys walk and step aside, the mouse turns and looks up and down (20 degrees at
-most; Doom shifts the picture for that). Nothing is opened or shot.
+weapon, no text, no bobbing and no tint in it. Keys walk and step aside, the mouse turns and looks up and down (20
+degrees at most; Doom shifts the picture for that). Nothing is opened or shot.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ OFF = [
     "corpses",
     "screen_flashes",
 ]
+
+
+TINTS = ("InvulnerabilitySphere", "Infrared", "RadSuit", "Berserk")
+"""What paints the whole picture in other colours for half a minute once it is walked over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +194,8 @@ def _enter(game: Any, room: np.ndarray, rng: np.random.Generator) -> None:
     """A new life at a random place with room, facing anywhere."""
     game.new_episode()
     x, y = room[rng.integers(len(room))]
+    for item in TINTS:
+        game.send_game_command(f"remove {item}")
     game.send_game_command("god")
     game.send_game_command(f"warp {x} {y}")
     game.make_action([0] * 6, SETTLE)

@@ -17,6 +17,8 @@ Table = Literal["phase1", "backbone", "phase2", "phase3", "data"]
 TABLES: tuple[Table, ...] = ("phase1", "backbone", "phase2", "phase3", "data")
 DISTILL = 0.01
 """Weight of the distance to a teacher's flow in Exp-2e, as in RIFE and IFRNet."""
+DOUBT = 0.3
+"""Of a teacher that may be wrong, per px, as in IFRNet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +127,13 @@ def phase2(base: NetConfig) -> list[Row]:
     nets = {name: c for name, c in ablations(base).items() if c.phase == 2}
     main = nets.pop("exp2c-feature-warp")
     teachers = {"exact": "the layers' own", "dis": "DIS", "file": "flow files", "given": "the teacher given"}
-    weights = ThesisWeights(distill=DISTILL)
     taught = [
         Row(
             name=f"exp2e-{name}",
             about=f"flow distilled from {of}",
             config=main,
             teacher=name,
-            weights=weights,
+            weights=ThesisWeights(distill=DISTILL, doubt=0.0 if name == "exact" else DOUBT),
         )
         for name, of in teachers.items()
     ]

@@ -136,7 +136,7 @@ ZOO: dict[str, Entry] = {
         summary="one map of Freedoom to walk through, 128x96 at 17.5 frames a second: obeys 99.0 % of orders, and its "
         "pictures are blurred; tween play --world doom",
         file="doom.safetensors",
-        sha256="cfba3c9e8290704cf4bfb497a9e5e42739f02a31cfcb55a5f7b4b9a12de0166c",
+        sha256="1b27e2aa6402a2eae7652e1bc38c8b1dd3deeee6f35078d479915e1ffc719511",
         card="doom.md",
         params=11_627_820,
     ),
@@ -144,7 +144,7 @@ ZOO: dict[str, Entry] = {
         kind="vae",
         summary="its causal autoencoder of clips, 8x in space, 4x in time, 32 channels; 30.54 dB on held-out episodes",
         file="doom.safetensors",
-        sha256="cfba3c9e8290704cf4bfb497a9e5e42739f02a31cfcb55a5f7b4b9a12de0166c",
+        sha256="1b27e2aa6402a2eae7652e1bc38c8b1dd3deeee6f35078d479915e1ffc719511",
         card="vae-small.md",
         params=3_373_740,
     ),

@@ -54,7 +54,7 @@ def test_blocks_have_the_frames_of_the_timeline(size):
     assert all(0 <= x.min() < x.max() <= 1 for x in made)
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), even(2)], ids=["renoise", "euler"])
+@pytest.mark.parametrize("sampling", [Sampling(), even(2)], ids=["renoise", "adams"])
 def test_all_actions_at_hand_or_one_block_at_a_time_is_the_same_to_the_bit(sampling):
     """Batch and interactive use are one code path: what is ahead is never looked at."""
     act, known = actions(12), picture()

@@ -84,7 +84,7 @@ def test_the_loss_falls(learned):
     assert sum(losses[-5:]) / 5 < 0.1 * losses[0]
 
 
-@pytest.mark.parametrize("sampling", [FEW, even(8, shift=4.0)], ids=["renoise", "euler"])
+@pytest.mark.parametrize("sampling", [FEW, even(8, shift=4.0)], ids=["renoise", "adams"])
 def test_the_world_obeys(learned, sampling):
     """In 8 blocks from pictures and noise that it has not seen the square goes where the key says, or stays."""
     world, known = StreamFiller(learned[0], Grouped(), sampling, side=1), clips(32, 1, 9999).frames

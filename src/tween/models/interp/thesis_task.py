@@ -28,12 +28,13 @@ class ThesisWeights:
 
     Attributes:
         distill: of `loss_distill`, wherever a batch brings flow (Exp-2e); 0 leaves it out.
-        doubt: per px, see `teacher_distillation`; 0 for a teacher that is exact.
+        doubt: per px, see `teacher_distillation`; 0 for a teacher that is exact, 0.3 for one that may be wrong: a
+            network that knows nothing yet is far from either, and a doubted one would hardly pull it.
     """
 
     composite: CompositeWeights = field(default_factory=CompositeWeights)
     distill: float = 0.0
-    doubt: float = 0.3
+    doubt: float = 0.0
 
 
 class ThesisTask:

@@ -25,7 +25,9 @@ class Sampling:
         steps: where the passes are on the way from noise (1000) to clean (0), before the shift.
         shift: above 1 spends more of the way where there is much noise.
         loop: `renoise` jumps to the clean latents and puts fresh noise on them, as networks distilled to few steps
-            want it; `euler` follows the velocity.
+            want it; `adams` follows the velocity, of which it takes what two passes say (Adams and Bashforth, of second
+            order): following each pass alone, as Euler, ten steps lose an eighth of the deviation of whatever the
+            past does not fix, block after block.
         remember: share of noise in what later blocks see of a block, 0 to below 1: networks that learned from clean
             blocks with noise (`Forcing.stain`) then take their own small errors for it (as GameNGen, Valevski et al.
             2024).
@@ -33,7 +35,7 @@ class Sampling:
 
     steps: tuple[int, ...] = (1000, 666, 333)
     shift: float = 5.0
-    loop: Literal["renoise", "euler"] = "renoise"
+    loop: Literal["renoise", "adams"] = "renoise"
     remember: float = 0.0
 
     def __post_init__(self) -> None:
@@ -43,6 +45,8 @@ class Sampling:
                 f"steps fall from at most 1000 and stay above 0, with a shift above 0, "
                 f"but got {self.steps} and {self.shift}"
             )
+        if self.loop not in ("renoise", "adams"):
+            raise TweenError(f"a block is made by the loop renoise or adams, but got {self.loop!r}")
         if not 0 <= self.remember < 1:
             raise TweenError(f"what is remembered bears noise from 0 to below 1, but got {self.remember}")
 
@@ -54,7 +58,7 @@ class Sampling:
 
 def even(steps: int, **fields: object) -> Sampling:
     """Sampling in so many evenly spaced steps along the velocity."""
-    return Sampling(steps=tuple(round(1000 * (1 - i / steps)) for i in range(steps)), loop="euler", **fields)
+    return Sampling(steps=tuple(round(1000 * (1 - i / steps)) for i in range(steps)), loop="adams", **fields)
 
 
 def shifted(level, shift: float):
@@ -96,11 +100,11 @@ def next_block(
     config, like, block = net.config, cache.rings[0].tokens.k, cache.start // net.config.rule.block
     shape = (actions.keys.shape[0], config.rule.block, config.channels, *size)
     levels = sampling.levels
-    x = noise(seed, block, 0, shape, like)
+    x, past = noise(seed, block, 0, shape, like), None
     for i, (level, after) in enumerate(zip(levels, [*levels[1:], 0.0], strict=True)):
         v, cache = net(x, flat(level, x), actions, image, context=context, cache=cache)
-        if sampling.loop == "euler":
-            x = x + (after - level) * v
+        if sampling.loop == "adams":
+            x, past = moved(x, v, after - level, past), (v, after - level)
         else:
             x = (
                 noised(x - level * v, after, noise(seed, block, i + 1, shape, like))
@@ -112,6 +116,15 @@ def next_block(
     )
     _, cache = net(seen, flat(sampling.remember, x), actions, image, context=context, cache=cache)
     return x, advance(cache, config, actions)
+
+
+def moved(x: Tensor, v: Tensor, step: float, past: tuple[Tensor, float] | None) -> Tensor:
+    """`x` after a step along its velocity `v`, whose change since the step before, if there was one, goes on; `past` is
+    the velocity there and the length of that step."""
+    if past is None:
+        return x + step * v
+    before, length = past
+    return x + step * (v + step / (2 * length) * (v - before))
 
 
 def noised(clean: Tensor, level: Tensor | float, noise: Tensor) -> Tensor:
