@@ -1,5 +1,5 @@
-"""Does a released world do as it is told? Of 200 held-out seconds how many look like their order, of the game and of the
-world, and one block under the true actions beside the last frame repeated and turned; what the autoencoder gives back.
+"""Does a released world do as it is told? Of 200 held-out seconds how many look like their order, the game's and the
+world's; one block under the true actions beside the last frame repeated and turned; what the autoencoder gives back.
 On episodes that are recorded here and that it did not learn from; half of them calibrate the judge.
 
 python -m bench.world_obeys [--world doom] [--maps MAP32] [--rollouts 200] [--blocks 120] [--episodes 24] [--device cpu]

@@ -81,9 +81,10 @@ def test_mistakes(tmp_path, monkeypatch, module, load):
         load()
     (tmp_path / "checkpoints").mkdir()
     path = tmp_path / "checkpoints" / module.FILE
-    path.write_bytes(b"not a checkpoint at all")
-    with pytest.raises(TweenError, match="cannot be read"):
-        load()
+    for content in (b"not a checkpoint at all", b"hi\n", b""):
+        path.write_bytes(content)
+        with pytest.raises(TweenError, match="cannot be read"):
+            load()
     torch.save({"features.0.weight": torch.rand(2, 3, 3, 3)}, path)
     with pytest.raises(TweenError, match=r"features\.0\.weight does not fit"):
         load()

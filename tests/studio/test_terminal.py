@@ -43,8 +43,8 @@ def test_current_holds_one_block_and_the_end_the_whole(tmp_path):
     assert made == 33
     assert ask.sizes == [0, 0, 9, 9, 9, 12, 12, 12, 12]
     assert said == [
-        f"block {i}: frames {f} are in {tmp_path / 'walk_current.mp4'}"
-        for i, f in enumerate(("0-8", "9-20", "21-32"))
+        f"block {i}: latents {n}, frames {f} are in {tmp_path / 'walk_current.mp4'}"
+        for i, (n, f) in enumerate((("0-2", "0-8"), ("3-5", "9-20"), ("6-8", "21-32")))
     ]
     assert ask.asked[:3] == [
         "keys (W S A D Q; Enter for none): ",

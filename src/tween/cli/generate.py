@@ -109,7 +109,7 @@ def frames(
     def plain() -> Iterator[Frame]:
         for block in blocks:
             if options.verbose:
-                print(told(block), flush=True)
+                print(block, flush=True)
             overlay.add(block)
             yield from (f for i, f in zip(block.shown, block.frames, strict=True) if i >= first)
 
@@ -120,11 +120,3 @@ def frames(
     for frame in made:
         shown = overlay.draw(frame) if options.overlay else frame
         yield Frame(time=frame.time - first / world.rate, rgb=shown.rgb, source=False)
-
-
-def told(block: Block) -> str:
-    """`block 5: latents 15-17, frames 57-68`."""
-    return (
-        f"block {block.index}: latents {block.latents[0]}-{block.latents[-1]}, "
-        f"frames {block.shown[0]}-{block.shown[-1]}"
-    )

@@ -32,6 +32,11 @@ class Block:
     frames: Sequence[Frame]
     actions: Actions
 
+    def __str__(self) -> str:
+        """`block 5: latents 15-17, frames 57-68`."""
+        latents, shown = self.latents, self.shown
+        return f"block {self.index}: latents {latents[0]}-{latents[-1]}, frames {shown[0]}-{shown[-1]}"
+
 
 def blocks_of(latents: int, world: World) -> int:
     """How many blocks `latents` latents are.

@@ -51,7 +51,7 @@ def stroll(
             for frame in frames:
                 whole.write(frame)
             made += len(frames)
-            say(f"block {index}: frames {block.shown[0]}-{block.shown[-1]} are in {current}")
+            say(f"{block} are in {current}")
             if blocks is not None and index + 1 >= blocks:
                 say(f"this was the last of {blocks} blocks; --latents 0 goes on without end")
                 break
