@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from tests.data.made import folder
+from tests.engine.toy import toy_run
 from tests.models.interp.toy import TOY_FAST, TOY_QUALITY, fast_net
+from tween import engine
 from tween.cli.main import main
-from tween.engine.checkpoint import read, weights
+from tween.cli.train import ended
+from tween.engine.checkpoint import read, weights, write
 from tween.models.interp import fast, quality
 from tween.recipes import interp
 
@@ -124,3 +127,13 @@ def test_an_unknown_recipe_is_exit_2(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["train", "slow", "--data", ".", "--packed", "."])
     assert stop.value.code == 2
+
+
+def test_how_a_run_ended_is_one_line(tmp_path):
+    judged = {"validate": lambda modules, step: {"score": 0.5}, "best_key": "score", "eval_interval": 12}
+    assert "samples/s, score 0.5, best 0.5; " in ended(engine.train(toy_run(tmp_path, **judged)))
+    done = "finished at step 12, {}, best 0.5; " + str(tmp_path)
+    assert ended(engine.train(toy_run(tmp_path, **judged))) == done.format("nothing was left to do")
+    values, head = read(tmp_path / "last.safetensors")
+    write(tmp_path / "last.safetensors", values, head | {"owed": True})  # killed within its last validation
+    assert ended(engine.train(toy_run(tmp_path, **judged))) == done.format("score 0.5")

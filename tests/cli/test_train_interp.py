@@ -102,7 +102,7 @@ def test_phases_are_validated_on_any_test_set_and_weights_of_the_losses_are_flag
         layouts.texture(path)
     line = "--data-path VIMEO --phase 2 --steps 1 --warmup 0 --exp-name N"
     flags = "--loss_ter_weight 0 --loss-lap-weight 2 --loss-vgg-weight 0 --loss-flow-smooth-weight 0.5"
-    flags += " --loss-ssim-weight 0.1"
+    flags += " --loss-ssim-weight 0.1 --loss-geometry-weight 0.01"
     assert run(f"{line} {flags} --val {easy} --val-set snu-film-easy") == 0
     assert "without the VGG term" not in (said := capsys.readouterr().out)
     assert "warm-up takes" not in said
@@ -112,13 +112,14 @@ def test_phases_are_validated_on_any_test_set_and_weights_of_the_losses_are_flag
         "loss_lap",
         "loss_flow_smooth",
         "loss_ssim",
+        "loss_geometry",
         "loss_total",
     }
     measured = ["--path", str(easy), "--device", "cpu", "--json", "easy.json"]
     assert main(["eval", "N", "snu-film-easy", *measured]) == 0
     assert last[1]["psnr"] == pytest.approx(json.loads(Path("easy.json").read_text())["psnr"], abs=1e-4)
     told = json.loads((folder / "run.json").read_text())["settings"]["weights"]["composite"]
-    given = {"lap": 2.0, "ter": 0.0, "vgg": 0.0, "flow_smooth": 0.5, "ssim": 0.1}
+    given = {"lap": 2.0, "ter": 0.0, "vgg": 0.0, "flow_smooth": 0.5, "ssim": 0.1, "geometry": 0.01}
     assert told == given | {"charbonnier": 0.0}
 
 

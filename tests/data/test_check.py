@@ -1,9 +1,11 @@
 """`tween data check`: whole sets pass; wrong layouts, half copies and corrupt files are each one sentence."""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,8 +63,14 @@ def test_vimeo_counts_are_the_published_ones(tmp_path, name):
     found = check(name, vimeo(tmp_path, frames=frames))
     assert found.found[:2] == (f"2 of {train:,} training {what}", f"1 of {test:,} test {what}")
     few, fewer = found.wrong
-    assert f"list.txt should have {train:,} training {what}, but has 2; download it again" in few
-    assert f"list.txt should have {test:,} test {what}, but has 1; download it again" in fewer
+    assert (
+        f"list.txt should have {train:,} training {what}, but has 2; download it again, or train on this part"
+        in few
+    )
+    assert (
+        f"list.txt should have {test:,} test {what}, but has 1; download it again, or validate on this part"
+        in fewer
+    )
 
 
 def test_a_half_copied_set_says_what_is_missing(tmp_path):
@@ -74,7 +82,49 @@ def test_a_half_copied_set_says_what_is_missing(tmp_path):
     missing = found.wrong[1]
     assert "2 of 6 are missing, the first is " in missing
     assert "00001/0002/im2.png" in missing
-    assert "copy the set again" in missing
+    assert (
+        "copy the set again, or take out of tri_trainlist.txt what is not whole and train on the" in missing
+    )
+
+
+def draw(name, root):
+    source = DATASETS[name].train(root)
+    return [
+        source.draw(i, (32, 32), torch.Generator().manual_seed(i)).frames.shape for i in range(len(source))
+    ]
+
+
+def test_a_part_of_vimeo_trains_by_a_shorter_list(tmp_path):
+    vimeo(tmp_path)
+    for path in tmp_path.rglob("im*.png"):
+        texture(path)
+    (tmp_path / "sequences/00001/0002/im2.png").unlink()
+    assert any("are missing" in said for said in check("vimeo", tmp_path).wrong)
+    with pytest.raises(TweenError):
+        draw("vimeo", tmp_path)
+    (tmp_path / "tri_trainlist.txt").write_text("00001/0001\n")
+    assert not any("are missing" in said for said in check("vimeo", tmp_path).wrong)
+    assert draw("vimeo", tmp_path) == [(3, 3, 32, 32)]
+
+
+def test_a_part_of_x4k_trains_without_the_clips_that_are_not_whole(tmp_path):
+    broken = xtrain(tmp_path) / "train/003/occ000.1"
+    few = check("x4k", tmp_path).wrong[0]
+    assert (
+        "should have 4,408 training clips, but has 2; download it again, or train on this part as it is"
+        in few
+    )
+    for picture in broken.glob("00[0-5]*.png"):
+        picture.unlink()
+    missing = check("x4k", tmp_path).wrong[1]
+    assert missing.endswith(
+        "copy the set again, or take out of train what is not whole and train on the rest"
+    )
+    with pytest.raises(TweenError):
+        draw("x4k", tmp_path)
+    shutil.rmtree(broken)
+    assert not any("are missing" in said for said in check("x4k", tmp_path).wrong)
+    assert draw("x4k", tmp_path) == [(3, 3, 32, 32)]
 
 
 WRONG_LAYOUT = [

@@ -86,6 +86,54 @@ def test_validation_changes_nothing_but_best(tmp_path):
     assert run.task.modules.training
 
 
+class KilledError(Exception):
+    """Nothing is done behind it, as behind kill -9."""
+
+
+def judged(seen, killed=None):
+    """A run's validation, whose best is at step 8; `seen` gets each step and its weights."""
+
+    def validate(modules, step):
+        seen.append((step, modules["a"].weight.clone()))
+        if step == killed:
+            raise KilledError
+        return {"score": float(-abs(step - 8))}
+
+    return {"validate": validate, "best_key": "score", "eval_interval": 4}
+
+
+@pytest.mark.parametrize(("killed", "best"), [(4, None), (8, -4.0), (12, 0.0)])
+@pytest.mark.parametrize("save_interval", [4, 8])
+def test_a_run_killed_within_a_validation_begins_with_it(tmp_path, killed, best, save_interval):
+    whole, parts, straight, seen = tmp_path / "whole", tmp_path / "parts", [], []
+    unbroken = train(toy_run(whole, **judged(straight), save_interval=save_interval))
+    with pytest.raises(KilledError):
+        train(toy_run(parts, **judged(seen, killed), save_interval=save_interval))
+    if killed % save_interval == 0 or killed == 12:
+        head = checkpoint.header(parts / "last.safetensors")
+        assert (head["step"], head["best"], head["owed"]) == (killed, best, True)
+    report = train(toy_run(parts, **judged(seen), save_interval=save_interval))
+    same(whole, parts)
+    assert (report.best, report.metrics, report.finished) == (0, unbroken.metrics, True)
+    assert [step for step, _ in seen] == sorted([4, 8, 12, killed])
+    weights = dict(straight)
+    assert all(torch.equal(weight, weights[step]) for step, weight in seen)
+    assert [line["step"] for line in lines(parts) if "score" in line] == [4, 8, 12]
+    left, right = (checkpoint.weights(folder / "best.safetensors") for folder in (whole, parts))
+    assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_what_is_validated_is_not_validated_again_nor_where_a_checkpoint_does_not_say(tmp_path):
+    seen, last = [], tmp_path / "last.safetensors"
+    train(toy_run(tmp_path, **judged(seen)))
+    train(toy_run(tmp_path, **judged(seen)))
+    values, head = read(last)
+    del head["owed"]  # as it was written before there was such a field
+    checkpoint.write(last, values, head)
+    assert train(toy_run(tmp_path, **judged(seen))).best == 0
+    assert [step for step, _ in seen] == [4, 8, 12]
+
+
 def test_unknown_best_key(tmp_path):
     run = toy_run(tmp_path, validate=lambda m, s: {"psnr": 1.0}, best_key="ssim")
     with pytest.raises(TweenError, match="ssim"):

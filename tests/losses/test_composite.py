@@ -73,6 +73,25 @@ def test_terms_beside_the_plan(case):
     torch.testing.assert_close(terms["loss_ssim"], 0.25 * ssim_loss(filled.prediction, truth))
 
 
+def test_geometry_counts_where_it_has_a_weight_and_the_features_of_the_truth(case):
+    filled, truth, image0, image1, _ = case
+    made = [torch.rand(2, 4, 8, 10, requires_grad=True)]
+    filled.context = made
+    inner = torch.nn.Conv2d(3, 4, 3, 5)
+
+    def context(image):
+        return [inner(image)]
+
+    weights = CompositeWeights(geometry=0.25)
+    assert "loss_geometry" not in composite(filled, truth, image0, image1, phase=2, weights=weights)
+    assert "loss_geometry" not in composite(filled, truth, image0, image1, phase=2, context=context)
+    terms = composite(filled, truth, image0, image1, phase=2, weights=weights, context=context)
+    torch.testing.assert_close(terms["loss_geometry"], 0.25 * geometry(made, context(truth)))
+    terms["loss_geometry"].backward()
+    assert made[0].grad.abs().sum() > 0
+    assert inner.weight.grad is None  # nothing is learned from the truth
+
+
 def test_perceptual_is_rife_s_sum():
     a, b = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     b.requires_grad_(True)
@@ -129,3 +148,5 @@ def test_geometry_sees_shape_not_level_and_leaves_the_truth_alone():
         geometry([a], [a[..., 1:]])
     with pytest.raises(TweenError, match="level by level"):
         geometry([], [])
+    with pytest.raises(TweenError, match="over 2 px"):
+        geometry([a[..., :2]], [a[..., :2]])

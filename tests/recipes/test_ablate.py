@@ -163,9 +163,12 @@ def test_rows_of_earlier_weights_are_measured_untrained(lab, tmp_path):
     )
 
 
-def test_a_term_that_came_later_changes_no_hash_until_it_counts(lab, monkeypatch):
+@pytest.mark.parametrize("term", lab_module.LATER)
+def test_a_term_that_came_later_changes_no_hash_until_it_counts(lab, monkeypatch, term):
     (row,) = named("phase1", "exp1f-se")
-    counts = replace(row, weights=replace(row.weights, composite=replace(row.weights.composite, ssim=0.1)))
+    counts = replace(
+        row, weights=replace(row.weights, composite=replace(row.weights.composite, **{term: 0.1}))
+    )
     today = key(row, 0, lab)
     assert key(counts, 0, lab) != today
     monkeypatch.setattr(lab_module, "LATER", ())

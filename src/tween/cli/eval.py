@@ -51,7 +51,7 @@ class Options:
     """Also draw the worst pictures here (.png, .jpg)."""
     worst: int = 8
     """How many."""
-    compare: Annotated[tuple[Path, Path] | None, arg(metavar="A.json B.json")] = None
+    compare: Annotated[tuple[Path, ...] | None, arg(metavar="A.json B.json")] = None
     """Instead: how much better B is than A, picture by picture; both written by --json."""
     targets: Literal["phase1", "phase2", "phase3", "1", "2", "3"] | None = None
     """Instead: the thesis plan's target scores, pass or miss, from --results."""
@@ -72,8 +72,8 @@ def main(argv: list[str]) -> int:
     if argv[:1] == ["impute"] and (len(argv) < 2 or argv[1].startswith("-")):
         return eval_impute.main(argv[1:])
     options = tyro.cli(Options, args=argv, prog="tween eval")
-    if options.compare:
-        return compare(*options.compare)
+    if options.compare is not None:
+        return compare(options.compare)
     if options.targets:
         return targets(options)
     if options.table:
@@ -168,12 +168,15 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def compare(first: Path, second: Path) -> int:
+def compare(files: Sequence[Path]) -> int:
     """Print every measure of two results, their difference and its confidence."""
+    if len(files) != 2:
+        came = f"got {', '.join(map(str, files))}" if files else "got none"
+        raise TweenError(f"--compare takes two results of --json, A.json B.json, but {came}; give both")
     from tween.evaluate.compare import compare as compared
     from tween.evaluate.targets import read_one
 
-    a, b = read_one(first), read_one(second)
+    a, b = map(read_one, files)
     grid = Grid("measure", a["model"], b["model"], "difference, 95 % confidence", "is", box=None)
     for row in compared(a, b):
         by = f"{row.by.mean:+.4f} [{row.by.low:+.4f}, {row.by.high:+.4f}]"

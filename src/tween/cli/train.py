@@ -140,7 +140,8 @@ def finish(run: Any, resume: Path | bool = True, *, fit: bool = False) -> int:
 def ended(report: Any) -> str:
     """How a run ended, in a line."""
     state = "finished" if report.finished else "stopped; the same command goes on"
-    facts = [f"{report.samples_per_s:.4g} samples/s"] if report.samples_per_s else ["nothing was left to do"]
+    facts = [f"{report.samples_per_s:.4g} samples/s"] if report.samples_per_s else []
+    facts += ["nothing was left to do"] if not (facts or report.metrics) else []
     facts += [f"{name} {value:.4g}" for name, value in report.metrics.items()]
     facts += [f"best {report.best:.4g}"] if report.best is not None else []
     return f"{state} at step {report.step}, {', '.join(facts)}; {report.folder}"

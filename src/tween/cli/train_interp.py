@@ -77,7 +77,7 @@ def _network(p: Any) -> None:
 
 
 def _losses(p: Any) -> None:
-    plan = {"lap": 1, "ter": 1, "vgg": 0.005, "flow-smooth": 0.1, "charbonnier": 0, "ssim": 0}
+    plan = {"lap": 1, "ter": 1, "vgg": 0.005, "flow-smooth": 0.1, "charbonnier": 0, "ssim": 0, "geometry": 0}
     for term, plans in plan.items():
         p.add_argument(f"--loss-{term}-weight", type=float, metavar="W", help=f"{plans:g}; 0 leaves it out")
     p.add_argument(

@@ -46,12 +46,15 @@ def lines(path: Path) -> list[str]:
         ) from None
 
 
-def tally(where: Path, what: str, groups: Sequence[Sequence[Path]], count: int | None = None) -> Check:
+def tally(
+    where: Path, what: str, groups: Sequence[Sequence[Path]], count: int | None = None, *, use: str = ""
+) -> Check:
     """How many of `groups`, each the files of one of `what`, are whole.
 
     Args:
         where: what names or holds them: a list, a folder.
         count: how many there should be; None: any number but none.
+        use: what can be done with a part of them as well, such as `train on`.
     """
     files = [file for group in groups for file in group]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -61,11 +64,13 @@ def tally(where: Path, what: str, groups: Sequence[Sequence[Path]], count: int |
     wrong = []
     if len(groups) != count and (count or not groups):
         some = "some" if count is None else f"{count:,}"
-        wrong.append(f"{where} should have {some} {what}, but has {len(groups):,}; download it again")
+        part = f", or {use} this part as it is" if use and groups else ""
+        wrong.append(f"{where} should have {some} {what}, but has {len(groups):,}; download it again{part}")
     if missing:
+        part = f", or take out of {where.name} what is not whole and {use} the rest" if use else ""
         wrong.append(
             f"{where} should have all files of its {len(groups):,} {what}, but {len(missing):,} of {len(files):,} are "
-            f"missing, the first is {missing[0]}; copy the set again"
+            f"missing, the first is {missing[0]}; copy the set again{part}"
         )
     found = f"{whole:,} of {max(count or 0, len(groups)):,} {what}"
     return Check(found=(found,), wrong=tuple(wrong), files=tuple(f for f in files if there[f]))

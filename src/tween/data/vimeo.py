@@ -87,6 +87,6 @@ def counted(root: Path, counts: dict[str, int], frames: Sequence[int], what: str
     for name, count in counts.items():
         sequences, names = listed(root, name)
         groups = [[sequences / n / f"im{i}.png" for i in frames] for n in names]
-        use = "training" if "train" in name else "test"
-        parts.append(tally(sequences.parent / name, f"{use} {what}", groups, count))
+        kind, use = ("training", "train on") if "train" in name else ("test", "validate on")
+        parts.append(tally(sequences.parent / name, f"{kind} {what}", groups, count, use=use))
     return replace(together(*parts), size=SIZE)

@@ -61,7 +61,8 @@ def read(root: Path, kind: Literal["4k", "2k"]) -> Sequence[Triplet]:
 def check(root: Path) -> Check:
     """Whether all 4,408 clips of X-TRAIN are there, each with 65 frames."""
     place = split(root, "train")
-    return replace(tally(place, "training clips", [files(c, LENGTH) for c in clips(place)], CLIPS), size=SIZE)
+    groups = [files(c, LENGTH) for c in clips(place)]
+    return replace(tally(place, "training clips", groups, CLIPS, use="train on"), size=SIZE)
 
 
 def check_test(root: Path) -> Check:

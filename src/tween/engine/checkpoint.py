@@ -41,6 +41,7 @@ class State:
         step: steps done.
         fresh: step at which the moments were last empty.
         best: greatest value of the run's best key.
+        owed: whether the step that was done last is still to be validated.
     """
 
     modules: nn.ModuleDict
@@ -50,6 +51,7 @@ class State:
     step: int = 0
     fresh: int = 0
     best: float = -math.inf
+    owed: bool = False
 
 
 def write(path: Path, values: dict[str, Tensor], head: dict[str, Any]) -> None:
@@ -106,7 +108,8 @@ def save(path: Path, state: State, config: dict[str, Any]) -> None:
     values |= {f"ema/{name}": value for name, value in state.ema.items()}
     values |= _moments(state)
     best = state.best if math.isfinite(state.best) else None
-    head = {"kind": "full", "step": state.step, "fresh": state.fresh, "best": best, "config": config}
+    where = {"step": state.step, "fresh": state.fresh, "best": best, "owed": state.owed}
+    head = {"kind": "full", **where, "config": config}
     _write_whole(path, values, head, state)
 
 
@@ -157,6 +160,7 @@ def load(path: Path, state: State) -> None:
         put(value, average[name])
     if head["kind"] == "full":
         state.fresh, state.best = head["fresh"], -math.inf if head["best"] is None else head["best"]
+        state.owed = head.get("owed", False)
         _load_moments(state, values)
     else:
         state.fresh = state.step

@@ -1,8 +1,8 @@
 """The one training loop.
 
 Each step, each turn: freeze what the turn does not own, zero, accumulate the sum of the loss terms, reduced over
-processes with the last of them, clip, step. Then average the weights, `after_step`, log, validate, save. The host
-waits for the device only where it logs, validates or saves.
+processes with the last of them, clip, step. Then average the weights, `after_step`, log, save, validate. The host
+waits for the device only where it logs, saves or validates.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ def train(run: Run, *, resume: bool | Path = True, until: int | None = None) -> 
     meter, metrics, over = Meter(run.patience), {}, state.step >= end
     deadline = math.inf if run.minutes is None else time.monotonic() + 60 * run.minutes
     with interrupt.noted() as asked:
+        if state.owed:
+            with meter.paused():
+                metrics = settle(run, state, config, journal, meter.samples_per_s, saves=True)
         while not over:
             meter.add(take_step(run, state, ranks))
             over = state.step == end or late(
@@ -59,15 +62,11 @@ def train(run: Run, *, resume: bool | Path = True, until: int | None = None) -> 
                     rate = run.optim.rate(state.step - 1, run.steps, state.fresh)
                     journal.write(state.step, {"lr": rate} | values)
                 over = over or meter.broken is not None
-            watched = run.validate or run.pictures
-            if watched and (state.step % run.eval_interval == 0 or state.step == run.steps):
-                with meter.paused():
-                    metrics = validate(run, state, config, journal) or metrics
-            if state.step % run.save_interval == 0 or over:
-                with meter.paused():
-                    checkpoint.save(run.folder / "last.safetensors", state, config)
-                    if journal:
-                        journal.report(state.step, meter.samples_per_s)
+            last = state.step == run.steps
+            state.owed = bool(run.validate or run.pictures) and (last or state.step % run.eval_interval == 0)
+            saves = over or state.step % run.save_interval == 0
+            with meter.paused():
+                metrics = settle(run, state, config, journal, meter.samples_per_s, saves=saves) or metrics
     if meter.broken:
         stop(run, state.step - meter.broken.ago, meter.broken.names, ranks)
     if asked():
@@ -227,6 +226,31 @@ def stop(run: Run, step: int, names: list[str], ranks: Ranks) -> NoReturn:
         f"expected a finite loss, but step {step} had none ({', '.join(names)}), and its batch is saved as {path}: "
         f"lower the learning rate or use precision fp32; the same command goes on behind it, nothing is lost"
     )
+
+
+def settle(
+    run: Run, state: State, config: dict[str, Any], journal: log.Log | None, speed: float, *, saves: bool
+) -> dict[str, float]:
+    """Save, make the validation that is owed, and save what came of it.
+
+    It may take long: a run that is killed within it has its steps, and begins with it when it goes on.
+    """
+    if saves:
+        save(run, state, config, journal, speed)
+    if not state.owed:
+        return {}
+    metrics = validate(run, state, config, journal)
+    state.owed = False
+    if saves:
+        save(run, state, config, journal, speed)
+    return metrics
+
+
+def save(run: Run, state: State, config: dict[str, Any], journal: log.Log | None, speed: float) -> None:
+    """The checkpoint and the report."""
+    checkpoint.save(run.folder / "last.safetensors", state, config)
+    if journal:
+        journal.report(state.step, speed)
 
 
 def validate(run: Run, state: State, config: dict[str, Any], journal: log.Log | None) -> dict[str, float]:

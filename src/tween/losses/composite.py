@@ -10,16 +10,19 @@ import torch
 from torch import Tensor
 
 from tween.losses.flow import flow_smoothness
+from tween.losses.geometry import geometry
 from tween.losses.image import census, charbonnier, laplacian, ssim_loss
 from tween.losses.perceptual import perceptual
 
 
 class Filled(Protocol):
-    """What is judged: the frame at t, `b 3 h w`, not clamped, and its flow `b 2 h w` px into both frames."""
+    """What is judged: the frame at t, `b 3 h w`, not clamped, its flow `b 2 h w` px into both frames and, where
+    `geometry` has a weight, features of both frames carried along it."""
 
     prediction: Tensor
     flow_t0: Tensor
     flow_t1: Tensor
+    context: Sequence[Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,8 @@ class CompositeWeights:
 
     The plan's own ternary term, of frames in [0, 1], is a sixteenth of ours, of grey levels in 0..255 (0.021 and 0.333
     beside a Laplacian of 0.043, over ten DAVIS triplets filled by `dis`), so `ter=0.06` is the balance that its code
-    had. `charbonnier` and `ssim` are beside the plan, which names the latter for later (5.6).
+    had. `charbonnier`, `ssim` and `geometry` are beside the plan, which names the last two for later (5.6); IFRNet
+    gives `geometry` 0.01 over three levels, and here each frame has three.
     """
 
     lap: float = 1.0
@@ -37,6 +41,7 @@ class CompositeWeights:
     flow_smooth: float = 0.1
     charbonnier: float = 0.0
     ssim: float = 0.0
+    geometry: float = 0.0
 
 
 def composite(
@@ -48,9 +53,10 @@ def composite(
     phase: Literal[1, 2, 3],
     weights: CompositeWeights | None = None,
     vgg: Callable[[Tensor], Sequence[Tensor]] | None = None,
+    context: Callable[[Tensor], Sequence[Tensor]] | None = None,
 ) -> dict[str, Tensor]:
     """Weighted terms by the plan's names: loss_lap, loss_ter, loss_vgg and, from phase 2 on, loss_flow_smooth; beside
-    them, where they have a weight, loss_charbonnier and loss_ssim.
+    them, where they have a weight, loss_charbonnier, loss_ssim and loss_geometry.
 
     Flow may break where `truth` has an edge: it is sampled at t, so the two frames' edges are elsewhere.
 
@@ -58,6 +64,7 @@ def composite(
         truth: the frame at t, `b 3 h w` in [0, 1], sides of more than 32 px.
         image0, image1: the frames it lies between; no term of the plan looks at them.
         vgg: `tween.nn.vgg.vgg19()`, on the frames' device; None leaves loss_vgg out.
+        context: the true frame's features, which `filled.context` should look like; None leaves loss_geometry out.
     """
     w = weights or CompositeWeights()
     terms: dict[str, Callable[[], Tensor]] = {
@@ -71,4 +78,11 @@ def composite(
     if phase > 1:
         flow = torch.cat((filled.flow_t0, filled.flow_t1), 1)
         terms["flow_smooth"] = lambda: flow_smoothness(flow, truth)
+    if context is not None:
+        terms["geometry"] = lambda: geometry(filled.context, _unlearned(context, truth))
     return {f"loss_{name}": getattr(w, name) * term() for name, term in terms.items() if getattr(w, name)}
+
+
+@torch.no_grad()
+def _unlearned(features: Callable[[Tensor], Sequence[Tensor]], truth: Tensor) -> Sequence[Tensor]:
+    return features(truth)

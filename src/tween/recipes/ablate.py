@@ -35,7 +35,8 @@ from tween.recipes.thesis import thesis
 
 WARM, TIMED = 5, 20  # steps that tell how many fit into the minutes
 LOOK = 2.0  # seconds between two looks at a row that another process is at
-LATER = ("charbonnier", "ssim")  # terms added when results were kept already: at 0 they do not change a hash
+# Terms added when results were kept already: at 0 they do not change a hash.
+LATER = ("charbonnier", "ssim", "geometry")
 Result = dict[str, Any]
 
 

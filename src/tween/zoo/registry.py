@@ -133,8 +133,8 @@ ZOO: dict[str, Entry] = {
     ),
     "doom": Entry(
         kind="world",
-        summary="one map of Freedoom to walk through, 128x96 at 17.5 frames a second: obeys 99.0 % of orders, and its "
-        "pictures are blurred; tween play --world doom",
+        summary="one map of Freedoom to walk through, 128x96 at 17.5 frames a second: obeys 200 of 200 orders, and its "
+        "pictures are soft; tween play --world doom",
         file="doom.safetensors",
         sha256="1b27e2aa6402a2eae7652e1bc38c8b1dd3deeee6f35078d479915e1ffc719511",
         card="doom.md",

@@ -76,6 +76,30 @@ def test_any_size(config, h, w):
     assert torch.isfinite(filled.prediction).all()
 
 
+@pytest.mark.parametrize("config", [TOY1, TOY, replace(TOY, stem_stride=4), replace(TOY, warp="image")])
+@pytest.mark.parametrize(("h", "w"), [(16, 32), (17, 30)])
+def test_carried_context_is_given_where_it_is_asked_for_and_changes_nothing(config, h, w):
+    i0, i1, t = frames(2, h, w)
+    net = build(config)
+    with torch.no_grad():
+        plain, asked = net(i0, i1, t), net(i0, i1, t, context=True)
+        wanted = net.context_of(i0)
+    assert plain.context == ()
+    assert [x.shape for x in asked.context] == [x.shape for x in wanted]
+    assert len(asked.context) == (6 if config.has_context else 0)
+    assert all(torch.equal(a, b) for a, b in zip(plain[:-2], asked[:-2], strict=True))
+
+
+def test_carried_context_is_each_frame_s_own_along_its_flow():
+    i0, i1, t = frames(2, 16, 24)
+    net = build(TOY)
+    with torch.no_grad():
+        filled = net(i0, i1, t, context=True)
+        for i, (image, flow) in enumerate(((i0, filled.flow_t0), (i1, filled.flow_t1))):
+            carried = net.context[i].warp(net.context[i](image), flow)
+            assert all(torch.equal(a, b) for a, b in zip(filled.context[3 * i :], carried, strict=False))
+
+
 def test_padding_does_not_reach_far_from_the_border():
     """On a size that needs no padding, `forward` is `encode`, `pair` and `at`."""
     i0, i1, t = frames()

@@ -7,7 +7,8 @@ import torch
 
 from tests.models.interp.toy import TOY
 from tests.recipes.toy_feed import SMALL, triples
-from tween.losses import CompositeWeights, composite, teacher_distillation
+from tween.core import TweenError
+from tween.losses import CompositeWeights, composite, geometry, teacher_distillation
 from tween.models.interp.config import with_block
 from tween.models.interp.net import HybridNet
 from tween.models.interp.thesis_task import ThesisTask, ThesisWeights
@@ -42,6 +43,42 @@ def test_its_weights_and_features_are_passed_on():
     terms = task(weights=weights, vgg=lambda x: [x] * 5).loss("main", batch, 0)
     assert terms.keys() == {"loss_ter", "loss_vgg", "loss_flow_smooth"}
     torch.testing.assert_close(terms["loss_ter"], 2 * plain["loss_ter"])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 50)])
+def test_geometry_reaches_the_context_and_the_flow(size):
+    alone = CompositeWeights(lap=0.0, ter=0.0, flow_smooth=0.0, geometry=0.5)
+    made, batch = task(weights=ThesisWeights(composite=alone)), triples(0, size=size)
+    terms = made.loss("main", batch, 0)
+    assert terms.keys() == {"loss_geometry"}
+    net, (image0, truth, image1) = made.modules["net"], batch.frames.unbind(1)
+    filled = net(image0, image1, batch.t, context=True)
+    torch.testing.assert_close(terms["loss_geometry"], 0.5 * geometry(filled.context, net.context_of(truth)))
+    terms["loss_geometry"].backward()
+    reached = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None}
+    assert reached == {"context", "flow"}
+    assert all(p.grad.abs().sum() > 0 for p in net.context.parameters())
+
+
+def test_geometry_can_be_learned_from():
+    alone = CompositeWeights(lap=0.0, ter=0.0, flow_smooth=0.0, geometry=1.0)
+    made, batch = task(weights=ThesisWeights(composite=alone)), triples(0)
+    learner = torch.optim.AdamW(made.modules["net"].flow.parameters(), 1e-3)
+    losses = []
+    for _ in range(15):
+        learner.zero_grad()
+        loss = made.loss("main", batch, 0)["loss_geometry"]
+        loss.backward()
+        learner.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("fields", [{"phase": 1}, {"warp": "image"}])
+def test_geometry_of_a_network_that_carries_nothing_is_refused(fields):
+    weights = ThesisWeights(composite=CompositeWeights(geometry=0.01))
+    with pytest.raises(TweenError, match="phase 1 or of warp='image' has not"):
+        task(replace(SMALL, **fields), weights=weights)
 
 
 def test_a_teachers_flow_pulls_where_it_is_known():

@@ -44,6 +44,7 @@ class Filled(NamedTuple):
         warped_0, warped_1: both frames brought to t, the frames themselves in phase 1.
         residual: `b 3 h w` in [-1, 1], what is added to the blend.
         levels: motion after each block of the flow estimator, empty in phase 1.
+        context: context levels of frame 0 carried to t, then those of frame 1; empty unless they were asked for.
     """
 
     prediction: Tensor
@@ -55,6 +56,7 @@ class Filled(NamedTuple):
     warped_1: Tensor
     residual: Tensor
     levels: tuple[Flow, ...]
+    context: tuple[Tensor, ...] = ()
 
 
 class HybridNet(nn.Module):
@@ -105,11 +107,12 @@ class HybridNet(nn.Module):
         t: Tensor,
         *,
         scale: float = 1.0,
+        context: bool = False,
     ) -> Filled:
         """The frame at `t` (`b` in [0, 1]) from both frames and what they share.
 
         `scale` below 1 estimates motion on that much smaller frames, for large motion and 4K (RIFE's --scale);
-        height and width must then divide by `multiple / scale`.
+        height and width must then divide by `multiple / scale`. `context` also returns the context as it was carried.
         """
         steps = self._motion(image0, image1, t, scale)
         motion = steps[-1]
@@ -117,19 +120,20 @@ class HybridNet(nn.Module):
         sources = [] if pair.features is None else [pair.features]
         if self.backbone is not None and not self._features_of_pair:
             sources.append(self.backbone(warped_0, warped_1))
-        if self.config.has_context:
-            sources.append(self.context[0].warp(pair.context0, motion.flow_t0))
-            sources.append(self.context[1].warp(pair.context1, motion.flow_t1))
-        out = self.refine(sources)
+        contexts, flows = (pair.context0, pair.context1), (motion.flow_t0, motion.flow_t1)
+        frames = zip(self.context, contexts, flows, strict=False)
+        carried = [net.warp(levels, flow) for net, levels, flow in frames]
+        out = self.refine([*sources, *carried])
         residual, logit = torch.sigmoid(out[:, :3]) * 2 - 1, motion.mask_logit + out[:, 3:]
         mask = torch.sigmoid(logit)
         prediction = warped_0 * mask + warped_1 * (1 - mask) + residual
         levels = steps if self.flow is not None else ()
-        return Filled(
-            prediction, motion.flow_t0, motion.flow_t1, mask, logit, warped_0, warped_1, residual, levels
-        )
+        kept = tuple(level for frame in carried for level in frame) if context else ()
+        return Filled(prediction, *flows, mask, logit, warped_0, warped_1, residual, levels, kept)
 
-    def forward(self, image0: Tensor, image1: Tensor, t: Tensor, *, scale: float = 1.0) -> Filled:
+    def forward(
+        self, image0: Tensor, image1: Tensor, t: Tensor, *, scale: float = 1.0, context: bool = False
+    ) -> Filled:
         """Frames `b 3 h w` in [0, 1] of any size and times `b` in [0, 1] -> the frames between."""
         h, w = image0.shape[-2:]
         multiple = int(self.multiple / min(scale, 1))
@@ -137,8 +141,13 @@ class HybridNet(nn.Module):
         if right or bottom:
             image0, image1 = (F.pad(i, (0, right, 0, bottom), mode="replicate") for i in (image0, image1))
         first, second = self.encode(image0), self.encode(image1)
-        filled = self.at(image0, image1, first, second, self.pair(first, second), t, scale=scale)
+        pair = self.pair(first, second)
+        filled = self.at(image0, image1, first, second, pair, t, scale=scale, context=context)
         return crop(filled, h, w) if right or bottom else filled
+
+    def context_of(self, image: Tensor) -> tuple[Tensor, ...]:
+        """What `Filled.context` would be if both frames were carried exactly onto `image` `b 3 h w`."""
+        return tuple(level for net in self.context for level in net(image))
 
     @property
     def _features_of_pair(self) -> bool:
@@ -154,5 +163,11 @@ class HybridNet(nn.Module):
 
 def crop(filled: Filled, h: int, w: int) -> Filled:
     """Everything in `filled` without the padding at the right and at the bottom."""
-    pictures = [x[..., :h, :w] for x in filled[:-1]]
-    return Filled(*pictures, tuple(Flow(*(x[..., :h, :w] for x in level)) for level in filled.levels))
+    *pictures, levels, context = filled
+    width = filled.prediction.shape[-1]
+    strides = [width // x.shape[-1] for x in context]
+    return Filled(
+        *(x[..., :h, :w] for x in pictures),
+        tuple(Flow(*(x[..., :h, :w] for x in level)) for level in levels),
+        tuple(x[..., : -(-h // s), : -(-w // s)] for x, s in zip(context, strides, strict=True)),
+    )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from tween.core import TweenError
 from tween.losses import CompositeWeights, composite, teacher_distillation
 from tween.models.interp.net import HybridNet
 
@@ -44,6 +45,9 @@ class ThesisTask:
         freeze: step at which the backbone begins to learn.
         vgg: features of the perceptual term; None leaves it out.
         compile_: wraps all of a step that runs on the device.
+
+    Raises:
+        TweenError: if the geometry of features is asked of a network that carries none.
     """
 
     def __init__(
@@ -57,6 +61,11 @@ class ThesisTask:
     ) -> None:
         self.modules = nn.ModuleDict({"net": net})
         self.weights = weights or ThesisWeights()
+        if self.weights.composite.geometry and not net.config.has_context:
+            raise TweenError(
+                "the geometry loss compares context features carried along the flow, which a network of phase 1 or of "
+                "warp='image' has not; give geometry no weight here"
+            )
         self.freeze, self.vgg = freeze if net.backbone is not None else 0, vgg
         self._terms = compile_(self.terms)
 
@@ -91,9 +100,17 @@ class ThesisTask:
         """Weighted loss terms. Shapes as in `tween.data.clips.Triples`."""
         net, w = self.modules["net"], self.weights
         image0, truth, image1 = frames.unbind(1)
-        filled = net(image0, image1, t)
+        shapes = w.composite.geometry > 0
+        filled = net(image0, image1, t, context=shapes)
         terms = composite(
-            filled, truth, image0, image1, phase=net.config.phase, weights=w.composite, vgg=self.vgg
+            filled,
+            truth,
+            image0,
+            image1,
+            phase=net.config.phase,
+            weights=w.composite,
+            vgg=self.vgg,
+            context=net.context_of if shapes else None,
         )
         if w.distill and net.config.has_flow:
             student = torch.cat((filled.flow_t0, filled.flow_t1), 1)
