@@ -42,7 +42,7 @@ LIMITS = {
         "It was trained before the items that tint the whole picture for half a minute were taken off the map, and is "
         "judged on episodes without them.",
         "On a CPU it is slower than its own 17.5 frames a second: `tween generate --world doom --actions FILE -o "
-        "a.mp4` made 6.1 a second on two cores that were busy with other work.",
+        "a.mp4` made 9.1 to 10.3 a second on two cores, and 6.1 where they were busy with other work.",
         f"An action is heard at the beginning of the next block of {FRAMES} frames, {float(FRAMES / RATE):.2f} s.",
     ],
     "vae-small": [
