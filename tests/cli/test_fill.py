@@ -1,5 +1,7 @@
 """`tween fill`: keyframes bit by bit where they were put, and every bad storyboard in one sentence."""
 
+import subprocess
+import sys
 from fractions import Fraction
 
 import cv2
@@ -129,6 +131,14 @@ def test_text(folder, capsys, refining):
         == 0
     )
     assert not film("plain.mkv")[1].rgb.equal(film("told.mkv")[1].rgb)
+
+
+def test_of_a_picture_that_ends_early_nothing_is_said_but_one_sentence(folder):
+    (folder / "cut.png").write_bytes((folder / "b.png").read_bytes()[:-40])
+    words = ["-m", "tween", "fill", "a.png", "cut.png", "--times", "0,1", "-o", "out.mp4"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    sentence = "tween: expected an image of 8 or 16 bits, but cut.png cannot be read as one\n"
+    assert (done.returncode, done.stderr) == (2, sentence)
 
 
 REFUSED = {
