@@ -1,6 +1,6 @@
 """Draws storyboard.png: three frames of a video as keyframes, and the clip that models make of them, beside the truth.
 
-python docs/figures/storyboard.py VIDEO [--start SECONDS] [--gap FRAMES] [--models blend dis fast]
+python docs/figures/storyboard.py VIDEO [--start SECONDS] [--gap FRAMES] [--models blend dis fast impute]
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--start", type=Fraction, default=Fraction(0))
     parser.add_argument("--gap", type=int, default=8)
-    parser.add_argument("--models", nargs="+", default=["blend", "dis", "fast"])
+    parser.add_argument("--models", nargs="+", default=["blend", "dis", "fast", "impute"])
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".png"))
     arguments = parser.parse_args()
     with open_reader(arguments.video, start=arguments.start) as reader:

@@ -40,6 +40,8 @@ def test_videos_are_measured_and_cuts_left_out(tmp_path, monkeypatch, simple):
         assert row["gain"] == row["impute"] - row["fast"]
         assert row["fast"] > 5
     assert rows[0]["gain"] > 0  # of a slope that moves little, the mean is nearer than the nearer frame
+    impute_unseen.main(["--path", str(folder), "--gaps", "16"])
+    assert common.load("impute_unseen_16")["rows"] == rows[2:]
 
 
 def test_the_picture_is_drawn_by_its_script(tmp_path, monkeypatch, simple):

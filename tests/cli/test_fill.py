@@ -1,5 +1,7 @@
 """`tween fill`: keyframes bit by bit where they were put, and every bad storyboard in one sentence."""
 
+import subprocess
+import sys
 from fractions import Fraction
 
 import cv2
@@ -91,9 +93,10 @@ def test_given_pictures_stay_and_proposed_ones_are_refined(folder, capsys, refin
 
 def test_a_draft_and_then_the_clip(folder, capsys, refining):
     code, _, said = run(capsys, "board.json -o draft_%d.png --model refining --draft")
-    assert (code, "refines nothing" in said) == (0, False)
-    run(capsys, "board.json -o plain_%d.png --model blend")
-    run(capsys, "board.json -o whole_%d.png --model refining")
+    assert (code, "refines nothing" in said, "--draft" in said) == (0, False, False)
+    assert "--draft" not in run(capsys, "board.json -o plain_%d.png --model blend")[2]
+    quicker = "Refining takes most of the time on a CPU; --draft leaves it out"
+    assert quicker in run(capsys, "board.json -o whole_%d.png --model refining")[2]
     for number in (2, 3, 4):
         draft, plain, whole = (load(folder / f"{kind}_{number}.png") for kind in ("draft", "plain", "whole"))
         np.testing.assert_array_equal(draft, plain)
@@ -128,6 +131,14 @@ def test_text(folder, capsys, refining):
         == 0
     )
     assert not film("plain.mkv")[1].rgb.equal(film("told.mkv")[1].rgb)
+
+
+def test_of_a_picture_that_ends_early_nothing_is_said_but_one_sentence(folder):
+    (folder / "cut.png").write_bytes((folder / "b.png").read_bytes()[:-40])
+    words = ["-m", "tween", "fill", "a.png", "cut.png", "--times", "0,1", "-o", "out.mp4"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    sentence = "tween: expected an image of 8 or 16 bits, but cut.png cannot be read as one\n"
+    assert (done.returncode, done.stderr) == (2, sentence)
 
 
 REFUSED = {

@@ -41,11 +41,11 @@ class Options:
     text: Annotated[Path | None, arg(metavar="FILE.npy")] = None
     """A text embedding, for models that take one. Default: the board's."""
     model: Annotated[str, arg(metavar="NAME")] = api.STORYBOARDS
-    """One of `tween models`, a run or a checkpoint."""
+    """One of `tween models`, a run or a checkpoint. `impute` refines what `fast` fills and is by far the slower one."""
     frames: Annotated[int | None, arg(metavar="N")] = None
     """Let the model see this many keyframes around every gap. Default: as many as it sees by itself."""
     draft: bool = False
-    """Leave the model's refinement out: a quick look at what it begins with."""
+    """Leave the model's refinement out: a quick look at what it begins with, of `impute` what `fast` fills."""
     seed: Annotated[int, arg(metavar="S")] = 0
     """Of models that draw by chance."""
     variants: Annotated[int, arg(metavar="N")] = 1
@@ -89,6 +89,8 @@ def main(argv: list[str]) -> int:
         draft=options.draft,
         on=on,
     )
+    if device == "cpu" and getattr(filler.filler, "coarse", None) is not None:
+        on(Note("Refining takes most of the time on a CPU; --draft leaves it out, for a quick look."))
     keyframes = Keyframes(
         times=times,
         load=lambda i: picture(board.shots[i], info),

@@ -57,6 +57,7 @@ def _run(command: str, argv: list[str]) -> int:
     # Spinning threads make small operations many times slower on few cores; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # of a broken picture tween says what is wrong itself
     if "WORLD_SIZE" in os.environ:  # DDP warns of its search for unused parameters, which is meant
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     _keep_pages()

@@ -231,7 +231,7 @@ def _data(p: argparse.ArgumentParser) -> None:
 
 def _training(p: argparse.ArgumentParser, *, lr: float | None = None) -> None:
     p.add_argument(
-        "--steps", type=int, help="of the whole schedule, over all resumed runs; 20000, of toys 250"
+        "--steps", type=int, help="of the whole schedule, over all resumed runs; 20000, of toys 160"
     )
     p.add_argument("--lr", type=float, default=lr, help="4e-4, of toys 3e-3, of latent-mae 4e-3")
     p.add_argument(

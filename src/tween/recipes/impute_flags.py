@@ -15,7 +15,7 @@ from tween.models.impute.task import Objective
 from tween.recipes import impute
 
 TOYS = ("shapes", "maze")
-TOY = (250, 3e-3)
+TOY = (160, 3e-3)
 """Steps and rate of the toys, where the flags say nothing."""
 PAIRED = 100.0
 """Weight at which the gradient of the error is about as large as that of drifting."""

@@ -105,6 +105,16 @@ def test_a_storyboard_keeps_its_keyframes():
             assert torch.equal(f.rgb, KNOWN[0, T.index(f.time)])
 
 
+def test_gaps_of_two_seconds_are_refined_in_one_piece_so_that_no_seam_is_seen():
+    made, rate = filler(), Fraction(24)
+    board = Keyframes(times=(Fraction(0), Fraction(2)), load=lambda i: KNOWN[0, i], given=(True,) * 2)
+    frames = torch.stack([frame.rgb for frame in storyboard(board, rate, made)][1:-1])
+    known, times = KNOWN[:, [0, 0, 1, 1]], [Fraction(0), Fraction(0), Fraction(2), Fraction(2)]
+    state = made.begin((1, 3, 8, 8), seed=0, device="cpu", dtype=KNOWN.dtype)
+    whole = made.fill(state, known, times, [i / rate for i in range(1, 48)])[0][0]
+    assert torch.equal(frames, whole)
+
+
 def test_times_are_paced_by_their_least_distance():
     assert paced([Fraction(1), Fraction(3, 2), Fraction(3)]).tolist() == [0.0, 1.0, 4.0]
 
