@@ -31,14 +31,14 @@ FRAMES = frames_of(1 + DOOM.rule.block) - frames_of(1)  # of a block
 SIGHT = frames_of(1 + DOOM.rule.window) - frames_of(1)
 LIMITS = {
     "doom": [
-        "Its pictures are soft: bricks and small things melt, for its autoencoder keeps a tenth of the sharpness of the "
-        "game, and the network half of that; what comes into view is a guess.",
+        "Its pictures are soft: bricks and small things melt, for its autoencoder keeps a tenth of the sharpness of "
+        "the game, and the network half of that; what comes into view is a guess.",
         "One map, MAP32 of Freedoom Phase 2; doors stay shut, and monsters and weapons were never recorded.",
         f"It sees {DOOM.rule.window} latents, the one it makes among them, {float(SIGHT / RATE):.1f} s: what was out "
         "of sight for longer has changed when one looks again, and after some seconds rooms are no longer those of the "
         "map.",
-        "Over a minute its pictures stay as near to the game's as they are after 5 s (64 walks), which is ten times as far "
-        "as frames of the game are from each other.",
+        "Over a minute its pictures stay as near to the game's as they are after 5 s (64 walks), which is ten times as "
+        "far as frames of the game are from each other.",
         "It was trained before the items that tint the whole picture for half a minute were taken off the map, and is "
         "judged on episodes without them.",
         "On a CPU it is slower than its own 17.5 frames a second: `tween generate --world doom --actions FILE -o "
