@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 State = TypeVar("State")
@@ -24,6 +25,14 @@ POWER = 330  # of ten, which floats reach
 
 class TweenError(Exception):
     """A mistake the user can mend. The message is one sentence: what was expected, what came, what to do."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out. CUDA's allocator has an error of its own; the CPU's, cuDNN and cuBLAS only say it."""
+    words = ("can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        word in str(error) for word in words
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

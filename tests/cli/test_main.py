@@ -109,6 +109,17 @@ def test_a_bug_is_one_line_and_exit_1(monkeypatch, capsys):
     assert err.count("\n") == 1
 
 
+def test_memory_that_ran_out_is_no_bug(monkeypatch, capsys):
+    def large(argv):
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+    monkeypatch.setattr(models, "main", large)
+    assert main(["models"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("tween: what was asked for should fit into memory")
+    assert err.count("\n") == 1
+
+
 def test_a_command_gives_signals_back(capsys):
     """Who calls it from Python, as process pools do, is stopped by SIGTERM as before."""
     before = signal.getsignal(signal.SIGTERM)

@@ -227,6 +227,30 @@ def test_a_row_that_fails_does_not_stop_the_others(lab):
     assert cached(good, 0, lab) == result
 
 
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("full"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
+)
+def test_a_row_that_does_not_fit_does_not_stop_the_others(lab, monkeypatch, error):
+    large, good = named("phase1", "exp1c-hybrid", "exp1f-se")
+    train = lab_module.train
+
+    def full(run):
+        if run.name.startswith(large.name):
+            raise error
+        return train(run)
+
+    monkeypatch.setattr(lab_module, "train", full)
+    (_, _, told), (_, _, result) = ablate([large, good], [0], lab)
+    assert "exp1c-hybrid should fit into the GPU's memory" in str(told)
+    assert cached(good, 0, lab) == result
+
+
+def test_another_error_of_a_row_is_a_bug(lab, monkeypatch):
+    monkeypatch.setattr(lab_module, "train", lambda run: (_ for _ in ()).throw(RuntimeError("other")))
+    with pytest.raises(RuntimeError, match="other"):
+        list(ablate(named("phase1", "exp1c-hybrid"), [0], lab))
+
+
 def test_a_budget_is_one_of_two():
     for wrong in ({}, {"steps": 2, "minutes": 1.0}, {"steps": 0, "minutes": None}, {"minutes": -1.0}):
         with pytest.raises(TweenError, match="budget"):

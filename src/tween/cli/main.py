@@ -61,7 +61,7 @@ def _run(command: str, argv: list[str]) -> int:
     if "WORLD_SIZE" in os.environ:  # DDP warns of its search for unused parameters, which is meant
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     _keep_pages()
-    from tween.core import TweenError
+    from tween.core import TweenError, out_of_memory
 
     try:
         with _stopped_as_by_ctrl_c() if command in WRITERS else nullcontext():
@@ -76,6 +76,11 @@ def _run(command: str, argv: list[str]) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
+        if out_of_memory(error):
+            return _fail(
+                "what was asked for should fit into memory, but it ran out; ask for less at a time (smaller batches, "
+                "crops, videos or data), or end what else fills it"
+            )
         at = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(at.filename)}:{at.lineno}"
         print(f"tween: a bug: {type(error).__name__} at {where}: {error}; please report it", file=sys.stderr)

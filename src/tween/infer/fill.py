@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tween.core import Filler, Frame, TweenError
+from tween.core import Filler, Frame, TweenError, out_of_memory
 from tween.infer.plan import Gap
 from tween.video.coded import Coded
 
@@ -131,7 +131,7 @@ class _Hand:
             try:
                 return self._fill(gap, times)
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 message = (str(error).splitlines() or ["MemoryError"])[0]
             self._step_down(message)
@@ -163,11 +163,3 @@ class _Hand:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.filler = build()
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """CUDA's allocator has an error of its own; the CPU's, cuDNN and cuBLAS only say it."""
-    words = ("can't allocate memory", "ALLOC_FAILED")
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
-        word in str(error) for word in words
-    )

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tween.core import TweenError
+from tween.core import TweenError, out_of_memory
 from tween.engine import train
 from tween.engine.log import git, plain
 from tween.engine.run import Run
@@ -128,6 +128,13 @@ def ablate(
                 result = TweenError(why) if why else found or worked(row, seed, lab, wait=wait)
             except TweenError as error:
                 result = error
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                result = TweenError(
+                    f"{row.name} should fit into the GPU's memory, but did not; take smaller batches or crops, fewer "
+                    f"clips, or fewer processes on one GPU, and repeat the command"
+                )
             if result is not None:
                 yield row, seed, result
             longest = max(longest, time.monotonic() - begun)
