@@ -1,11 +1,14 @@
 """`tween generate`: from letters, tables and sequences to a film."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tests.infer.worlds import picture, turned, world
 from tween.cli import generate
 from tween.cli.main import main
+from tween.infer.diary import Entry, Opening, written
 from tween.video.read import open_reader, probe
 from tween.video.still import png
 
@@ -67,6 +70,17 @@ def test_the_same_seed_gives_the_same_film_and_another_another(out, tmp_path):
     a, b, c = (torch.stack([frame.rgb for frame in film(tmp_path / f"{name}.mp4")]) for name in "abc")
     assert (a - b).abs().mean() < 0.002, "x264 rounds equal frames a little differently now and then"
     assert (a - c).abs().mean() > 0.05
+
+
+def test_steps_of_the_flag_come_before_those_of_the_diary(out, tmp_path, monkeypatch):
+    place, asked = world(), []
+    monkeypatch.setattr(generate, "in_steps", lambda world, steps: (asked.append(steps), world)[1])
+    opening, entries = Opening(image=picture(2), seed=7), [Entry(range(9), (), (0.0, 0.0))]
+    (tmp_path / "a.ndjson").write_text("".join(written(replace(place, steps=5), opening, entries)))
+    for flags in ([], ["--steps", "0"]):
+        assert run(out, "--actions", str(tmp_path / "a.ndjson"), "-y", *flags) == 0
+    assert run(out, "--blocks", "1", "-y") == 0
+    assert asked == [5, 0, None]
 
 
 def test_a_picture_to_begin_with(out, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Scripts: letters, tables, the built-in sequences and diaries, and what is said of those that cannot be read."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -118,9 +119,11 @@ def test_a_diary_brings_all_it_takes_to_live_again(tmp_path):
     assert text.count("\n") == 3
     found = script(tmp_path, text, "a.ndjson")
     assert torch.equal(found.opening.image, picture(2))
-    assert (found.opening.seed, found.first) == (7, 9)
+    assert (found.opening.seed, found.opening.steps, found.first) == (7, None, 9)
     assert found.keys[0].tolist() == [[1, 0, 1, 0], [0, 0, 0, 0]]
     assert tuple(found.mouse[0, 0].tolist()) == turn
+    text = "".join(written(replace(place, steps=5), Opening(image=picture(2), seed=7), entries))
+    assert script(tmp_path, text, "c.ndjson").opening.steps == 5
     with pytest.raises(TweenError, match=r"64x48.* with 0 blocks"):
         script(tmp_path, text.splitlines()[0], "b.ndjson")
     with pytest.raises(TweenError, match=r"frames of 80x48, but .*64x48"):

@@ -22,7 +22,7 @@ from tween.models.stream.net.net import StreamNet
 from tween.models.stream.sampling import Sampling, even
 from tween.nn.vae import WanConfig, WanVAE
 from tween.zoo import ZOO, Entry, fillers, load
-from tween.zoo.worlds import load_codec, load_world, open_world, save_world, worlds
+from tween.zoo.worlds import in_steps, load_codec, load_world, open_world, save_world, worlds
 
 ACTION = ActionConfig(layers=1, width=16, heads=2, embed=8, modulate=True)
 NET = StreamConfig(
@@ -83,6 +83,24 @@ def test_a_world_is_found_by_name_or_file(tmp_path, picture):
     assert len(open_world(None, known=known).pictures) == 3
     assert len(open_world("second", known=known).pictures) == 1
     assert open_world(str(tmp_path / "a.safetensors"), "cpu", known).name == "tiny"
+
+
+def test_a_world_in_fewer_steps(tmp_path, picture):
+    written(tmp_path / "a.safetensors", picture, sampling=even(4, shift=2.0, remember=0.1))
+    own = load_world(tmp_path / "a.safetensors", "cpu")
+    quick = in_steps(own, 2)
+    assert (quick.filler.sampling, quick.steps) == (even(2, shift=2.0, remember=0.1), 2)
+    assert in_steps(own, None) is own
+    made = [w.open(seed=3).step()[0].frames for w in (own, in_steps(own, 4), quick)]
+    assert torch.equal(made[0], made[1])
+    assert not torch.equal(made[0], made[2])
+    for steps in (0, 1001):
+        with pytest.raises(TweenError, match=f"1 to 1000 steps, but got --steps {steps}"):
+            in_steps(own, steps)
+    written(tmp_path / "b.safetensors", picture)
+    distilled = load_world(tmp_path / "b.safetensors", "cpu")
+    with pytest.raises(TweenError, match="leave --steps out"):
+        in_steps(distilled, 2)
 
 
 def test_where_there_is_none_a_sentence_says_what_to_pass():

@@ -20,7 +20,7 @@ from tween.infer.script import Script, read_script
 from tween.infer.walk import Block, blocks_of, smooth, walk
 from tween.infer.world import World
 from tween.video.still import picture
-from tween.zoo.worlds import open_world
+from tween.zoo.worlds import in_steps, open_world
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,8 @@ class Options:
     """The picture to begin with. Default: one of the world's own, by the seed."""
     seed: Annotated[int | None, arg(metavar="S")] = None
     """Of all that is drawn by chance. Default: 0, or the diary's."""
+    steps: Annotated[int | None, arg(metavar="N")] = None
+    """Passes that a block takes: fewer are quicker and softer. Default: the world's own, or the diary's."""
     overlay: bool = False
     """Draw the keys and the mouse into the video."""
     fps: Annotated[str | None, arg(metavar="RATE")] = None
@@ -63,6 +65,8 @@ def main(argv: list[str]) -> int:
     options = tyro.cli(Options, args=argv, prog="tween generate", config=(tyro.conf.FlagCreatePairsOff,))
     world = open_world(options.world, options.device)
     script = read_script(options.actions, world)
+    own = script.opening.steps if script.opening else None
+    world = in_steps(world, own if options.steps is None else options.steps)
     image, seed = beginning(options.image, options.seed, script, world)
     blocks = walk(world.open(image, seed), world, script, wanted(options, world))
     rate = world.rate if options.fps is None else exact(options.fps, "--fps")

@@ -14,7 +14,7 @@ from tween.core import TweenError
 from tween.infer.walk import blocks_of
 from tween.infer.world import World
 from tween.video.still import picture
-from tween.zoo.worlds import open_world
+from tween.zoo.worlds import in_steps, open_world
 
 LATENTS = 360  # of a walk in the terminal
 
@@ -31,6 +31,8 @@ class Options:
     """Of all that is drawn by chance."""
     latents: Annotated[int | None, arg(metavar="N")] = None
     """The walk is over after so many; 0: never. Default: 360 in the terminal, else 0."""
+    steps: Annotated[int | None, arg(metavar="N")] = None
+    """Passes that a block takes: fewer are quicker and softer. Default: the world's own."""
     device: str = "auto"
     """cpu, cuda, cuda:1; auto takes a GPU where there is one."""
     host: str = "127.0.0.1"
@@ -55,7 +57,7 @@ def main(argv: list[str]) -> int:
     if options.terminal and options.output is None:
         raise TweenError("expected where to write, but got no output; pass -o OUT with --terminal")
     serve = None if options.terminal else web()
-    world = open_world(options.world, options.device)
+    world = in_steps(open_world(options.world, options.device), options.steps)
     if options.image is not None:
         world = replace(world, pictures=[picture(options.image, world.size), *world.pictures])
     return terminal(options, world) if serve is None else page(options, world, serve)

@@ -26,10 +26,12 @@ class Opening:
     Attributes:
         image: `3 h w` in steps of 1/255, so that a diary holds it exactly.
         seed: of what is drawn by chance.
+        steps: passes that a block took; None: the world's own.
     """
 
     image: Tensor
     seed: int
+    steps: int | None = None
 
 
 class Entry(NamedTuple):
@@ -61,6 +63,7 @@ def written(world: World, opening: Opening, entries: Iterable[Entry], first: int
         "first": first,
     }
     head |= {"rate": str(world.rate), "image": base64.b64encode(png(opening.image)).decode()}
+    head |= {} if world.steps is None else {"steps": world.steps}
     yield json.dumps(head) + "\n"
     for block, (frames, keys, mouse) in enumerate(entries):
         line = {"block": block, "frames": [frames.start, frames.stop], "keys": keys, "mouse": mouse}
@@ -76,7 +79,7 @@ def read_diary(text: str, path: str | Path, world: World) -> tuple[Opening, tupl
     try:
         head, *lines = [json.loads(line) for line in text.splitlines() if line.strip()]
         version, size, first, seed = head["tween"], tuple(head["size"]), int(head["first"]), int(head["seed"])
-        image = base64.b64decode(head["image"])
+        image, steps = base64.b64decode(head["image"]), int(head["steps"]) if "steps" in head else None
         keys, mouse = _pressed(lines, world.mode.keys)
     except (ValueError, KeyError, TypeError) as error:
         raise TweenError(
@@ -87,7 +90,7 @@ def read_diary(text: str, path: str | Path, world: World) -> tuple[Opening, tupl
             f"expected a diary, version {FORMAT}, of frames of {world.size[1]}x{world.size[0]}, but {path} is version "
             f"{version}, {'x'.join(str(side) for side in reversed(size))}, with {len(lines)} blocks"
         )
-    return Opening(image=picture(image, world.size), seed=seed), (keys, mouse), first
+    return Opening(image=picture(image, world.size), seed=seed, steps=steps), (keys, mouse), first
 
 
 def _pressed(lines: Sequence[dict[str, Any]], names: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -53,6 +53,7 @@ class World:
         block: latents that are made together.
         pictures: to begin with, each `3 h w` in [0, 1].
         device, dtype: that it is computed on and in.
+        steps: passes that a block takes, where they were asked for; None: as many as its own.
     """
 
     name: str
@@ -66,6 +67,7 @@ class World:
     pictures: Sequence[Tensor]
     device: Any = "cpu"
     dtype: torch.dtype = torch.float32
+    steps: int | None = None
 
     def open(self, image: Tensor | None = None, seed: int = 0) -> Session:
         """A session that begins with `image`, `3 h w` of the world's size; None: one of its own, by the seed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from tween.models.stream.actions import GTA_DRIVE, TEMPLERUN, UNIVERSAL, Actions
 from tween.models.stream.config import StreamConfig
 from tween.models.stream.filler import StreamFiller
 from tween.models.stream.net.net import StreamNet
-from tween.models.stream.sampling import Sampling
+from tween.models.stream.sampling import Sampling, even
 from tween.nn.vae import WanConfig, WanVAE
 from tween.zoo.load import WEIGHTS, checked, place
 from tween.zoo.registry import ZOO, Entry
@@ -72,6 +73,25 @@ def open_world(wanted: str | None, device: str = "auto", known: Mapping[str, Ope
     raise TweenError(
         f"there is no world {name!r}; choose {', '.join(known)}, or pass the file of one (.safetensors)"
     )
+
+
+def in_steps(world: World, steps: int | None) -> World:
+    """`world`, with blocks made in so many passes: fewer are quicker and softer. None: as it is.
+
+    Raises:
+        TweenError: if there are none or over 1000, or if it makes blocks in the steps that it was distilled to alone.
+    """
+    if steps is None:
+        return world
+    filler = world.filler
+    if not isinstance(filler, StreamFiller) or filler.sampling.loop != "adams":
+        raise TweenError(f"{world.name} makes its blocks in its own steps alone; leave --steps out")
+    if not 1 <= steps <= 1000:
+        raise TweenError(f"a block takes 1 to 1000 steps, but got --steps {steps}")
+    own = filler.sampling
+    sampling = even(steps, shift=own.shift, remember=own.remember)
+    side = filler.multiple // filler.net.config.patch
+    return replace(world, filler=StreamFiller(filler.net, filler.codec, sampling, side=side), steps=steps)
 
 
 def save_world(
