@@ -33,7 +33,8 @@ Drawn by `python docs/figures/ablations.py` from the results in bench/results/ab
 Every row was trained from the same seeds for the same budget and measured on the same scenes. *Against the first* is
 the mean difference of PSNR, scene by scene and seed by seed; ± is half of its 95 % interval over both. A difference
 whose interval holds 0 is called none; of every twenty differences that are none in truth, one is expected to be called
-otherwise. Budgets are short: what learns more slowly but goes further is not seen here.
+otherwise. Budgets are short: what learns more slowly but goes further is not seen here. How the weights were made that
+rows begin with is in [ablations and search](ablations-and-search.md).
 """
 COLOURS = {"better": "tab:green", "worse": "tab:red", "none": "tab:gray", "the same": "tab:gray", "": "black"}
 

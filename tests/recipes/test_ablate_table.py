@@ -67,4 +67,5 @@ def test_conditions_name_what_differs_between_results():
     assert "With one seed" in said
     assert "With one seed" not in conditions([made("a", 0), made("a", 1)])
     assert "finest level" not in said
+    assert "begun with weights abc" in conditions([made("a", 0) | {"facts": {"start": "abc"}}])
     assert "at 1/2 of the frame" in conditions([made("a", 0) | {"facts": {"stem_stride": 2}}])

@@ -93,10 +93,12 @@ def conditions(results: Sequence[Result]) -> str:
     )
     stride = some["facts"].get("stem_stride")
     coarse = f" The finest level is at 1/{stride} of the frame." if stride else ""
+    start = some["facts"].get("start")
+    begun = f", begun with weights {start} where they fit" if start else ""
     commits = sorted({(r["commit"] or "unknown")[:7] for r in results})
     return (
         f"Each row {budget}{took} on {_all(results, 'device')}: batches of {s['batch_size']} crops of {s['crop']} px, "
-        f"{s['precision']}, layered share {s['synthetic']:g} where the row says nothing else.{coarse} PSNR of "
+        f"{s['precision']}, layered share {s['synthetic']:g} where the row says nothing else{begun}.{coarse} PSNR of "
         f"{len(some['scenes'])} scenes ({some['protocol']}); ± is the 95 % confidence over scenes and seeds, of the "
         f"difference pair by pair.{one} Torch {_all(results, 'torch')}; code at {', '.join(commits)}."
     )
