@@ -19,9 +19,9 @@ FLAGS = {
     "fill": "--codec --crf --device --draft --fps --frames --help --model --output --overwrite --pix-fmt --precision "
     "--scale --seed --text --times --variants",
     "generate": "--actions --blocks --crf --device --fps --help --image --latents --model --output --overlay "
-    "--overwrite --steps --seed --verbose --world",
-    "play": "--actions --device --help --host --image --latents --output --overlay --overwrite --port --record --steps --seed "
-    "--terminal --world",
+    "--overwrite --seed --steps --verbose --world",
+    "play": "--actions --device --help --host --image --latents --output --overlay --overwrite --port --record --seed "
+    "--steps --terminal --world",
     "splat": "--at --crf --degrees --device --frames --help --model --output --overwrite --seconds",
     "verify": "--help --input-rate --json --output-rate --retime-duplicates --slowmo --ss --to",
     "models": "--help --json",
