@@ -2,7 +2,8 @@
 world's; one block under the true actions beside the last frame repeated and turned; what the autoencoder gives back.
 On episodes that are recorded here and that it did not learn from; half of them calibrate the judge.
 
-python -m bench.world_obeys [--world doom] [--maps MAP32] [--rollouts 200] [--blocks 120] [--episodes 96] [--device cpu]
+python -m bench.world_obeys [--world doom] [--steps N] [--maps MAP32] [--rollouts 200] [--blocks 120]
+    [--episodes 96] [--device cpu]
 """
 
 from __future__ import annotations
@@ -12,35 +13,30 @@ import argparse
 import torch
 from torch import Tensor
 
+from bench import worlds
 from bench.common import save
-from tween.data.record_doom import Doom, record_in_bulk
 from tween.nn.vae import WanVAE
 from tween.recipes.vae import fidelity, sample
-from tween.recipes.world import HELD_SEED
 from tween.recipes.world_judge import going_on, held, measured
-from tween.zoo.load import DTYPES
-from tween.zoo.worlds import open_world
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure and write results/world_obeys.json."""
+    """Measure and write results/world_obeys.json, or world_obeys_N.json of N steps."""
     options = parse(argv)
-    episodes = record_in_bulk(
-        Doom(seed=HELD_SEED, maps=tuple(options.maps)), episodes=options.episodes, processes=options.processes
-    )
+    episodes = worlds.recorded(options)
     on = held(episodes, rollouts=options.rollouts, blocks=options.blocks)
-    filler, dtype = open_world(options.world, options.device).filler, DTYPES[options.precision]
-    net, codec = filler.net.to(dtype), filler.codec.to(dtype)
+    net, codec, sampling = worlds.opened(options)
     clips = sample(episodes, length=129, count=options.clips, device=options.device)
     with torch.inference_mode():
         rows = [{"what": "the autoencoder", **given_back(codec, clips)}]
         print(rows[-1], flush=True)
         rows += [{"what": "the game", "rollouts": sum(map(len, on.orders.values())), "obeyed": on.real}]
         print(rows[-1], flush=True)
-        world = measured(going_on(net, codec, filler.sampling), on)
+        world = measured(going_on(net, codec, sampling), on)
         rows += [{"what": "the world", "blocks": len(on.blocks), **world}]
         print(rows[-1], flush=True)
-    save("world_obeys", rows, precision=options.precision, sampling=vars(filler.sampling))
+    name = f"world_obeys_{options.steps}" if options.steps else "world_obeys"
+    save(name, rows, precision=options.precision, sampling=vars(sampling))
 
 
 def given_back(codec: WanVAE, clips: Tensor) -> dict[str, float]:
@@ -53,16 +49,10 @@ def given_back(codec: WanVAE, clips: Tensor) -> dict[str, float]:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The options above."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--world", default="doom")
-    parser.add_argument("--maps", nargs="+", default=["MAP32"])
+    parser = worlds.options(__doc__, episodes=96)
     parser.add_argument("--rollouts", type=int, default=200)
     parser.add_argument("--blocks", type=int, default=120, help="of 12 frames, after 9 real ones")
     parser.add_argument("--clips", type=int, default=128, help="of 129 frames, for the autoencoder")
-    parser.add_argument("--episodes", type=int, default=96, help="of a minute; half of them calibrate")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", choices=list(DTYPES), default="fp32")
     return parser.parse_args(argv)
 
 

@@ -10,24 +10,19 @@ import argparse
 
 import torch
 
+from bench import worlds
 from bench.common import save
-from tween.data.record_doom import RATE, Doom, record_in_bulk
-from tween.recipes.world import HELD_SEED
+from tween.data.record_doom import RATE
 from tween.recipes.world_judge import going_on, held, lasting, undrifted
-from tween.zoo.load import DTYPES
-from tween.zoo.worlds import open_world
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and write results/world_stays.json."""
     options = parse(argv)
-    episodes = record_in_bulk(
-        Doom(seed=HELD_SEED, maps=tuple(options.maps)), episodes=options.episodes, processes=options.processes
-    )
-    filler, dtype = open_world(options.world, options.device).filler, DTYPES[options.precision]
-    net, codec = filler.net.to(dtype), filler.codec.to(dtype)
+    episodes = worlds.recorded(options)
+    net, codec, sampling = worlds.opened(options)
     with torch.inference_mode():
-        world = going_on(net, codec, filler.sampling)
+        world = going_on(net, codec, sampling)
         some = held(episodes, rollouts=4, blocks=4)
         made, walk = lasting(
             world, some, codec, early=round(5 * RATE), late=round(60 * RATE), count=options.walks
@@ -46,14 +41,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The options above."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--world", default="doom")
-    parser.add_argument("--maps", nargs="+", default=["MAP32"])
+    parser = worlds.options(__doc__, episodes=8)
     parser.add_argument("--walks", type=int, default=4)
-    parser.add_argument("--episodes", type=int, default=8, help="of a minute; half of them are walked from")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", choices=list(DTYPES), default="fp32")
     return parser.parse_args(argv)
 
 
