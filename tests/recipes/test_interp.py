@@ -12,7 +12,7 @@ from tests.models.interp.toy import TOY_FAST, TOY_QUALITY, fast_net
 from tween.core import TweenError
 from tween.data.store import sample
 from tween.data.triplets import read
-from tween.engine import train
+from tween.engine import checkpoint, train
 from tween.evaluate import choose, middle_frames
 from tween.evaluate.models import ready
 from tween.models.interp.filler import InterpFiller
@@ -80,8 +80,35 @@ def test_quality_begins_from_released_weights_of_fast(data):
     net = run.task.modules["net"]
     assert all(torch.equal(net.fast.state_dict()[n], v.float()) for n, v in released("fast").items())
     assert not net.refine.head.weight.any()
-    rates = {group.get("lr", run.optim.lr) for group in run.task.params()["main"]}
-    assert rates == {run.optim.lr, 0.1 * run.optim.lr}
+    learning = {p for group in run.task.params()["main"] for p in group["params"]}
+    assert learning == set(run.task.modules.parameters()) - set(net.fast.parameters())
+    both = quality(**data | {"val": None}, **QUICK, inner=0.1).task
+    assert {group.get("lr", run.optim.lr) for group in both.params()["main"]} == {
+        run.optim.lr,
+        0.1 * run.optim.lr,
+    }
+    assert set(both.modules.parameters()) == {p for group in both.params()["main"] for p in group["params"]}
+
+
+def test_a_fast_that_is_frozen_stays_as_it_was(data, tmp_path):
+    run = replace(quality(**data, **QUICK, config=TOY_QUALITY, start=None), runs=tmp_path)
+    net = run.task.modules["net"]
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    train(run)
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert not any(name.startswith("fast.") for name in changed)
+    assert {"refine.head.weight"} <= changed
+
+
+def test_both_begin_from_a_run_of_ones_own(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    learned = train(fast(**data, **QUICK, config=TOY_FAST, name="mine")).folder / "best.safetensors"
+    mine = checkpoint.part(checkpoint.weights(learned), "net.")
+    for start in ("mine_best", str(learned)):
+        again = fast(**data, **QUICK, config=TOY_FAST, start=start).task.modules["net"].state_dict()
+        assert all(torch.equal(again[name], value) for name, value in mine.items())
+    inside = quality(**data, **QUICK, config=TOY_QUALITY, start="mine_best").task.modules["net"].fast
+    assert all(torch.equal(inside.state_dict()[name], value) for name, value in mine.items())
 
 
 def test_a_batch_is_real_first_and_synthetic_after(run):

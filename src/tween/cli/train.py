@@ -55,7 +55,9 @@ def add_fast(p: argparse.ArgumentParser) -> None:
     p.add_argument("--workers", type=int, default=16, help="threads that decode clips")
     p.add_argument("--sharded", action="store_true", help="under torchrun: FSDP2 instead of DDP")
     p.add_argument("--no-compile", dest="compiled", action="store_false")
-    p.add_argument("--start", help="released weights to begin from, such as fast")
+    p.add_argument(
+        "--start", help="weights to begin from: released ones such as fast, a run's NAME or NAME_best"
+    )
     p.add_argument("--resume", type=Path, help="go on from this checkpoint instead of the run's own last one")
 
 
@@ -65,7 +67,10 @@ def add_quality(p: argparse.ArgumentParser) -> None:
     add_fast(p)
     p.set_defaults(name="quality", start="fast", steps=None, batch_size=48, shrink=1.5, lr=3e-4)
     p.add_argument(
-        "--inner", type=float, default=0.1, help="rate of the fast inside, of the rate of the rest"
+        "--inner",
+        type=float,
+        default=0.0,
+        help="rate of the fast inside, of the rate of the rest; 0 freezes it",
     )
 
 

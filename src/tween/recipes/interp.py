@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tween.core import TweenError
 from tween.data.clips import Shot, Triples, Windows, clip_triples
@@ -19,7 +19,7 @@ from tween.data.store import FrameStore, sample
 from tween.data.triplets import Triplet
 from tween.data.triplets import read as read_triplets
 from tween.data.videos import clips
-from tween.engine import distributed
+from tween.engine import checkpoint, distributed
 from tween.engine.optim import Optim
 from tween.engine.run import Run
 from tween.evaluate import choose, middle_frames
@@ -27,7 +27,9 @@ from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.quality import QualityConfig, QualityNet
 from tween.models.interp.task import InterpTask
+from tween.recipes.start import find
 from tween.video.bulk import STILLS, pack
+from tween.zoo import ZOO
 from tween.zoo.load import place, released
 
 LINES = 540  # the training clips are 29 GB then as uint8, 5/3 of it in a FrameStore: it fits into one GPU
@@ -45,13 +47,13 @@ def fast(
     Args:
         name: of the run's folder.
         config: of the network.
-        start: released weights to begin from, such as `fast`; the teacher begins anew.
+        start: weights to begin from: released ones such as `fast`, or those of a run; the teacher begins anew.
         settings: of `run`.
     """
     torch.manual_seed(0)  # a run is a function of its arguments
     net = FastNet(config)
     if start is not None:
-        net.load_state_dict(released(start))
+        net.load_state_dict(weights(start))
     return run(net, name=name, **settings)
 
 
@@ -60,22 +62,34 @@ def quality(
     name: str = "quality",
     config: QualityConfig | None = None,
     start: str | None = "fast",
-    inner: float = 0.1,
+    inner: float = 0.0,
     **settings: Any,
 ) -> Run:
     """A run of preset `quality`.
 
     Args:
         name, config: as of `fast`.
-        start: released weights that the `fast` inside begins from; None: anew.
-        inner: how fast that learns, of the rate of all else.
+        start: weights that the `fast` inside begins from, as of `fast`; None: anew.
+        inner: how fast that learns, of the rate of all else; 0 leaves it as it is, and a step is cheaper.
         settings: of `run`.
     """
     torch.manual_seed(0)
     net = QualityNet(config)
     if start is not None:
-        net.fast.load_state_dict(released(start))
+        net.fast.load_state_dict(weights(start))
+    net.fast.requires_grad_(inner > 0)
     return run(net, name=name, inner=inner, **settings)
+
+
+def weights(start: str, runs: Path = Path("runs")) -> Mapping[str, Tensor]:
+    """A network's weights by its released name, or by a run: NAME, NAME_best or a file.
+
+    Raises:
+        TweenError: if there are none.
+    """
+    if start in ZOO:
+        return released(start)
+    return checkpoint.part(checkpoint.weights(find(start, runs)), "net.")
 
 
 def run(

@@ -106,7 +106,7 @@ class InterpTask:
         within = set(self.core.parameters()) if self.core is not self.modules["net"] else set()
         groups = []
         for inside, own in ((False, {}), (True, self.inner)):
-            params = [p for p in self.modules.parameters() if (p in within) == inside]
+            params = [p for p in self.modules.parameters() if p.requires_grad and (p in within) == inside]
             decay = [p for p in params if not getattr(p, "_no_weight_decay", False)]
             free = [p for p in params if getattr(p, "_no_weight_decay", False)]
             groups += [{"params": decay, **own}, {"params": free, "weight_decay": 0.0, **own}]
