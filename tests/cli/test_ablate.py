@@ -179,6 +179,7 @@ def test_rows_are_named(table, capsys):
         (["--data-path", "vimeo"], "one of them"),
         (["--val-set", "x4k"], "--val-set should be one of"),
         (["--start", "nowhere.safetensors"], "can be read"),
+        (["--start", "nowhere.safetensors:flow"], "can be read"),
     ],
 )
 def test_mistakes_are_one_sentence(place, capsys, change, said):

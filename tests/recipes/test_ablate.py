@@ -19,6 +19,7 @@ from tween.recipes import ablate as lab_module
 from tween.recipes.ablate import Lab, Setting, ablate, cached, content, key, label, obstacle, results
 from tween.recipes.ablate_rows import rows
 from tween.recipes.feeds import clips
+from tween.recipes.start import Source
 
 SMALL = with_block(
     replace(TOY, stem_stride=4, depths=(1, 1, 1)), backbone="gated_attn_only"
@@ -153,7 +154,7 @@ def test_rows_of_earlier_weights_are_measured_untrained(lab, tmp_path):
         tmp_path / "one.safetensors",
         {"tween": json.dumps({"kind": "lean", "step": 0, "config": {}})},
     )
-    ((_, _, result),) = ablate([row], [0], replace(lab, start=tmp_path / "one.safetensors"))
+    ((_, _, result),) = ablate([row], [0], replace(lab, start=(Source(tmp_path / "one.safetensors"),)))
     from tween.evaluate import middle_frames
     from tween.models.interp.hybrid_filler import HybridFiller
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from tween.core import TweenError
 from tween.engine import checkpoint
-from tween.recipes.start import carry, find
+from tween.recipes.start import Source, carry, find, source
 
 
 def net(width=4, **parts):
@@ -23,7 +23,7 @@ def saved(path, module, dtype=torch.float32):
 def test_what_fits_is_carried_and_all_is_told(tmp_path):
     old, new = net(old=nn.Linear(1, 1)), net(width=6, flow=nn.Linear(2, 2))
     before = new["refine"].weight.clone()
-    carried = carry(new, saved(tmp_path / "p.safetensors", old))
+    carried = carry(new, Source(saved(tmp_path / "p.safetensors", old)))
     assert carried.loaded == ["back.weight", "back.bias", "refine.bias"]
     assert carried.new == ["refine.weight", "flow.weight", "flow.bias"]
     assert sorted(carried.left) == ["old.bias", "old.weight", "refine.weight"]
@@ -34,14 +34,28 @@ def test_what_fits_is_carried_and_all_is_told(tmp_path):
 
 def test_half_precision_weights_serve_too(tmp_path):
     old, new = net(), net(width=6)
-    carry(new, saved(tmp_path / "p.safetensors", old, torch.float16))
+    carry(new, Source(saved(tmp_path / "p.safetensors", old, torch.float16)))
     assert torch.equal(new["back"].weight, old["back"].weight.half().float())
+
+
+def test_parts_of_two_checkpoints(tmp_path):
+    one, two, new = net(extra=nn.Linear(1, 1)), net(a=nn.Linear(1, 1), b=nn.Linear(1, 1)), net(width=4)
+    first = source(f"{saved(tmp_path / 'one.safetensors', one)}:back,extra")
+    assert first == Source(tmp_path / "one.safetensors", ("back", "extra"))
+    second = source(str(saved(tmp_path / "two.safetensors", two)))
+    carried = carry(new, second, first)  # the later one counts
+    assert torch.equal(new["back"].weight, one["back"].weight)
+    assert torch.equal(new["refine"].weight, two["refine"].weight)
+    assert carried.new == []
+    assert "one.safetensors:back,extra" in str(carried)
+    with pytest.raises(TweenError, match="should have a part 'flow', but has back, extra, refine"):
+        carry(new, Source(first.path, ("flow",)))
 
 
 def test_nothing_that_fits(tmp_path):
     path = saved(tmp_path / "p.safetensors", nn.ModuleDict({"other": nn.Linear(2, 2)}))
     with pytest.raises(TweenError, match="holds nothing that fits"):
-        carry(net(), path)
+        carry(net(), Source(path))
 
 
 def test_names_of_runs(tmp_path):
@@ -61,5 +75,5 @@ def test_an_old_or_foreign_checkpoint_is_one_sentence(tmp_path, content):
     path = tmp_path / "phase1_best.safetensors"
     path.write_bytes(content)
     with pytest.raises(TweenError, match="expected a checkpoint at") as said:
-        carry(net(), path)
+        carry(net(), Source(path))
     assert "\n" not in str(said.value)

@@ -41,7 +41,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lr", type=float, help="peak, for all rows; by default the plan's for the phase")
     p.add_argument("--warmup", type=float, default=0.05, help="share of the steps (0.05)")
     p.add_argument(
-        "--start", type=Path, help="weights (.safetensors) that all rows begin from, such as phase 1's"
+        "--start",
+        nargs="+",
+        default=(),
+        metavar="FILE[:PART,PART]",
+        help="weights (.safetensors) that all rows begin from, such as phase 1's, or these parts of them, such as "
+        "flow,context; of two files the later one counts",
     )
     p.add_argument("--teacher", type=Path, help="a Python file with flow(a, b): the teacher of exp2e-given")
     p.add_argument("--out", type=Path, default=Path("bench/results/ablate"), help="where results are kept")
@@ -130,8 +135,11 @@ def laboratory(options: argparse.Namespace) -> Lab:
     from tween.data.flow_files import train
     from tween.evaluate import choose
     from tween.recipes.ablate import Lab, Setting, content
+    from tween.recipes.start import source
 
     scenes, facts = sources(options)
+    starts = tuple(map(source, options.start))
+    begun = " ".join(str(start._replace(path=content(start.path))) for start in starts)
     shared = (
         "minutes",
         "steps",
@@ -150,12 +158,12 @@ def laboratory(options: argparse.Namespace) -> Lab:
         scenes=scenes,
         way=choose(options.val_set),
         facts=facts
-        | {"start": options.start and content(options.start)}
+        | {"start": begun or None}
         | ({"stem_stride": options.stem_stride} if options.stem_stride else {}),
         flow_files=bool(options.triplets and train(options.triplets).taught()),
         teacher=options.teacher and content(options.teacher),
         device=options.device,
-        start=options.start,
+        start=starts,
         vgg=perceptual(options),
         out=options.out,
         runs=options.runs,

@@ -31,6 +31,7 @@ from tween.models.interp.hybrid_filler import HybridFiller
 from tween.recipes.ablate_rows import Row
 from tween.recipes.feeds import Feed
 from tween.recipes.plan import PLANS
+from tween.recipes.start import Source
 from tween.recipes.thesis import thesis
 
 WARM, TIMED = 5, 20  # steps that tell how many fit into the minutes
@@ -81,7 +82,7 @@ class Lab:
         facts: what else a result depends on: fingerprints of data, validation and start.
         flow_files: whether the batches' real triples have flow from files.
         teacher: stands for the user's teacher, on which only rows that it teaches depend.
-        start: weights that every row begins from, where they fit.
+        start: weights that every row begins from, where they fit; of two files the later one counts.
         vgg: features of the perceptual term; without them rows that need it are left out.
         out: the results' folder.
         runs: of the runs' folders; one is removed when its result is there.
@@ -95,7 +96,7 @@ class Lab:
     flow_files: bool = False
     teacher: str | None = None
     device: str = "auto"
-    start: Path | None = None
+    start: tuple[Source, ...] = ()
     vgg: nn.Module | None = None
     out: Path = Path("bench/results/ablate")
     runs: Path = Path("runs/ablate")
@@ -155,7 +156,7 @@ def obstacle(row: Row, lab: Lab) -> str | None:
         return f"{row.name} is left out: name a Python file with your flow(a, b) by --teacher"
     if row.teacher == "file" and not lab.flow_files:
         return f"{row.name} is left out: it is trained on --triplets that have flow_t0.flo and flow_t1.flo beside them"
-    if not row.trained and lab.start is None:
+    if not row.trained and not lab.start:
         return f"{row.name} is left out: it measures the weights that rows start from; name them by --start"
     return None
 

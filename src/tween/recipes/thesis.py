@@ -23,7 +23,7 @@ from tween.models.interp.thesis_task import ThesisTask, ThesisWeights
 from tween.recipes.feeds import Batch, Feed
 from tween.recipes.pictures import pictures, shown
 from tween.recipes.plan import PLANS, Phase, Plan, Schedule, in_steps
-from tween.recipes.start import Carried, carry, find
+from tween.recipes.start import Carried, Source, carry, find
 from tween.zoo.load import place
 
 Validate = Callable[[nn.ModuleDict, int], dict[str, float]]
@@ -46,7 +46,7 @@ def thesis(
     freeze_backbone: int | None = None,
     compiled: bool = False,
     vgg: nn.Module | None = None,
-    start: str | Path | None = None,
+    start: str | Path | Sequence[Source] | None = None,
     validate: Validate | None = None,
     eval_interval: int = 1,
     seed: int = 0,
@@ -66,7 +66,7 @@ def thesis(
         epochs, lr, freeze_backbone: instead of the plan's; `lr` keeps the ratio to its end.
         grad_accum: batches summed into one step.
         vgg: features of the perceptual term; None leaves it out.
-        start: weights to begin from: a run's NAME, NAME_best or a file.
+        start: weights to begin from: a run's NAME, NAME_best or a file; or parts of several files.
         validate: (modules, step) -> values, of which `psnr` marks the best weights.
         eval_interval: epochs between validations; of a run of so many `steps`, tenths if they are shorter.
         fields: of the `Run`, such as minutes, precision (bf16), patience (1), ema, tensorboard, sharded.
@@ -84,7 +84,8 @@ def thesis(
     schedule = in_steps(plan, **sizes, world=ranks.world, steps=steps)
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = HybridNet(replace(config or THESIS, phase=phase))
-    carried = None if start is None else _carried(net, find(start, runs), ranks)
+    sources = [Source(find(start, runs))] if isinstance(start, str | Path) else start
+    carried = _carried(net, sources, ranks) if sources else None
     task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg, compile_=_wrap(compiled))
     task.modules.to(where, memory_format=torch.channels_last)  # as tokens lie: nothing is turned round
     every = schedule.epoch if steps is None else max(1, min(schedule.epoch, steps // 10))
@@ -117,8 +118,8 @@ def about(feed: Feed, schedule: Schedule, carried: Carried | None) -> dict[str, 
     return told | ({} if carried is None else {"begun from": str(carried)})
 
 
-def _carried(net: nn.Module, path: Path, ranks: distributed.Ranks) -> Carried:
-    carried = carry(net, path)
+def _carried(net: nn.Module, sources: Sequence[Source], ranks: distributed.Ranks) -> Carried:
+    carried = carry(net, *sources)
     if ranks.rank == 0:
         print(carried, flush=True)
     return carried
