@@ -6,12 +6,13 @@ from fractions import Fraction
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 
 from tween.core import Filler, TweenError
 from tween.evaluate.middle import paired
 from tween.zoo import ZOO, load
-from tween.zoo.load import WEIGHTS, read
+from tween.zoo.load import WEIGHTS, read, released
 from tween.zoo.selfcheck import moving_pattern, quickest
 
 HALF = (Fraction(0), Fraction(1)), [Fraction(1, 2)]
@@ -53,6 +54,23 @@ def test_every_entry_is_whole():
             tensors = read(WEIGHTS / entry.file, entry.sha256)
             assert sum(t.numel() for t in tensors.values()) >= entry.params
             assert (WEIGHTS.parent / "cards" / entry.card).is_file()
+
+
+def test_all_weights_together_stay_small():
+    sizes = [file.stat().st_size for file in WEIGHTS.iterdir()]
+    assert max(sizes) < 15e6
+    assert sum(sizes) <= 64e6
+
+
+def test_quality_was_trained_around_the_fast_that_is_released():
+    """Its file holds what is around `fast` alone."""
+    with safe_open(WEIGHTS / ZOO["quality"].file, "pt") as file:
+        assert file.metadata()["fast"] == ZOO["fast"].sha256
+    filler = load("quality", device="cpu", precision="fp32")
+    net = filler.net
+    assert filler.filler.net is net.fast
+    assert all(torch.equal(net.fast.state_dict()[n], v.float()) for n, v in released("fast").items())
+    assert net.refine.head.weight.any()
 
 
 @pytest.mark.parametrize(

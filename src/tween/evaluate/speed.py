@@ -130,7 +130,8 @@ def at_size(
 
 
 def counted(name: str, filler: Filler[Any] | None, size: tuple[int, int]) -> Speed:
-    """What is known before anything runs. A network at another scale than 1 is not counted."""
+    """What is known before anything runs. A network at another scale than 1 is not counted; of several (`nets`), the
+    last of which holds the others, every call is."""
     row = Speed(model=name, size=f"{size[1]}x{size[0]}")
     net = getattr(filler, "net", None)
     if net is None:
@@ -140,8 +141,9 @@ def counted(name: str, filler: Filler[Any] | None, size: tuple[int, int]) -> Spe
         return row
     h, w = (-(-side // filler.multiple) * filler.multiple for side in size)
     image, t = torch.empty(1, 3, h, w, device="meta"), torch.empty(1, device="meta")
-    found = cost(net, image, image.clone(), t)
-    return replace(row, flops=sum(found.flops_by_step.values()), computed_mib=found.peak_bytes / 2**20)
+    costs = [cost(one, image, image.clone(), t) for one in getattr(filler, "nets", [net])]
+    flops, found = sum(sum(one.flops_by_step.values()) for one in costs), costs[-1]
+    return replace(row, flops=flops, computed_mib=found.peak_bytes / 2**20)
 
 
 def timed(row: Speed, timing: Timing) -> Speed:

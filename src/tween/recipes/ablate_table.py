@@ -84,7 +84,9 @@ def conditions(results: Sequence[Result]) -> str:
     some = results[0]
     s = some["setting"]
     budget = f"{s['minutes']:g} minutes" if s["minutes"] else f"{s['steps']:,} steps"
-    seconds = [r["seconds"] for r in results if r["steps"]]
+    seconds = (
+        [r["seconds"] for r in results if r["steps"]] if s["minutes"] else []
+    )  # of steps, beside anything
     took = f" (measured {min(seconds):.0f} to {max(seconds):.0f} s)" if seconds else ""
     one = (
         " With one seed the intervals do not know how seeds differ."

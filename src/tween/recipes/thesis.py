@@ -86,8 +86,7 @@ def thesis(
     schedule = in_steps(plan, **sizes, world=ranks.world, steps=steps)
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = HybridNet(replace(config or THESIS, phase=phase))
-    sources = [Source(find(start, runs))] if isinstance(start, str | Path) else start
-    carried = _carried(net, sources, ranks) if sources else None
+    carried = _carried(net, start, runs, ranks) if start else None
     if compiled:
         compile_blocks(net)
     task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg)
@@ -122,7 +121,10 @@ def about(feed: Feed, schedule: Schedule, carried: Carried | None) -> dict[str, 
     return told | ({} if carried is None else {"begun from": str(carried)})
 
 
-def _carried(net: nn.Module, sources: Sequence[Source], ranks: distributed.Ranks) -> Carried:
+def _carried(
+    net: nn.Module, start: str | Path | Sequence[Source], runs: Path, ranks: distributed.Ranks
+) -> Carried:
+    sources = [Source(find(start, runs))] if isinstance(start, str | Path) else start
     carried = carry(net, *sources)
     if ranks.rank == 0:
         print(carried, flush=True)

@@ -62,6 +62,10 @@ def with_block(config: NetConfig, **fields: Any) -> NetConfig:
     return replace(config, block=replace(config.block, **fields))
 
 
+RELEASED = replace(with_block(THESIS, ssd_fp32=True), phase=3, stem_stride=4)
+"""The released one: 9,016,263 parameters; LGS blocks from 1/4 on keep the plan's limits of time at 720p and at 4K."""
+
+
 def ablations(base: NetConfig = THESIS) -> dict[str, NetConfig]:
     """The experiments of the thesis plan, each one change away from `base`."""
     one = replace(base, phase=1)

@@ -196,6 +196,7 @@ class FastNet(nn.Module):
 
     multiple = 4
     bytes_per_pixel = 325.0  # measured at 1080p in fp32 on a CPU for one time; the two frames come on top
+    kept = 16.0  # bytes of a frame's features, a pixel: counted at 640x360 in fp32, fewer at larger sizes
 
     def __init__(self, config: FastConfig | None = None) -> None:
         super().__init__()

@@ -86,6 +86,7 @@ class QualityNet(nn.Module):
 
     multiple = 4
     bytes_per_pixel = 690.0  # measured as that of `fast`
+    kept = 31.0  # bytes of a frame's features, a pixel: counted at 640x360 in fp32, fewer at larger sizes
 
     def __init__(self, config: QualityConfig | None = None) -> None:
         super().__init__()
