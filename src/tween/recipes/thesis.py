@@ -76,11 +76,8 @@ def thesis(
     Raises:
         TweenError: on what does not fit together, in one sentence.
     """
-    if phase not in PLANS:
-        raise TweenError(f"phase should be 1, 2 or 3, but got {phase}")
-    ranks = distributed.start()
-    where = place(device)
-    plan = _changed(plan or PLANS[phase], epochs=epochs, lr=lr, freeze=freeze_backbone)
+    plan = _changed(_planned(phase, plan), epochs=epochs, lr=lr, freeze=freeze_backbone)
+    ranks, where = distributed.start(), place(device)
     feed = batch if isinstance(batch, Feed) else Feed(draw=lambda *_: batch)
     sizes = {"samples": feed.samples, "batch_size": batch_size, "accumulate": grad_accum}
     schedule = in_steps(plan, **sizes, world=ranks.world, steps=steps)
@@ -145,6 +142,12 @@ def compile_blocks(net: nn.Module, backend: str = "inductor") -> None:
 def _optim(plan: Plan, schedule: Schedule) -> Optim:
     rates = {"lr": plan.lr, "min_lr": plan.min_lr, "warmup": schedule.warmup}
     return Optim(**rates, weight_decay=plan.weight_decay, clip=1.0)
+
+
+def _planned(phase: Phase, plan: Plan | None) -> Plan:
+    if phase not in PLANS:
+        raise TweenError(f"phase should be 1, 2 or 3, but got {phase}")
+    return plan or PLANS[phase]
 
 
 def _changed(plan: Plan, *, epochs: int | None, lr: float | None, freeze: int | None) -> Plan:
