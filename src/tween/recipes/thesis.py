@@ -20,7 +20,6 @@ from tween.models.interp.config import THESIS, NetConfig
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
 from tween.models.interp.thesis_task import ThesisTask, ThesisWeights
-from tween.nn.lgs import LGSBlock
 from tween.recipes.feeds import Batch, Feed
 from tween.recipes.pictures import pictures, shown
 from tween.recipes.plan import PLANS, Phase, Plan, Schedule, in_steps
@@ -68,7 +67,6 @@ def thesis(
         grad_accum: batches summed into one step.
         vgg: features of the perceptual term; None leaves it out.
         start: weights to begin from: a run's NAME, NAME_best or a file; or parts of several files.
-        compiled: torch.compile for the LGS blocks.
         validate: (modules, step) -> values, of which `psnr` marks the best weights.
         eval_interval: epochs between validations; of a run of so many `steps`, tenths if they are shorter.
         fields: of the `Run`, such as minutes, precision (bf16), patience (1), ema, tensorboard, sharded.
@@ -84,9 +82,7 @@ def thesis(
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = HybridNet(replace(config or THESIS, phase=phase))
     carried = _carried(net, start, runs, ranks) if start else None
-    if compiled:
-        compile_blocks(net)
-    task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg)
+    task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg, compile_=_wrap(compiled))
     task.modules.to(where, memory_format=torch.channels_last)  # as tokens lie: nothing is turned round
     every = schedule.epoch if steps is None else max(1, min(schedule.epoch, steps // 10))
     draw = feed.draw(schedule, batch_size, seed, where)
@@ -128,15 +124,8 @@ def _carried(
     return carried
 
 
-def compile_blocks(net: nn.Module, backend: str = "inductor") -> None:
-    """Compile each LGS block by itself, where most of a step's time goes. One graph of the whole step would take
-    minutes to compile, and again when the backbone thaws and whenever crops grow."""
-    torch._dynamo.config.recompile_limit = max(
-        64, torch._dynamo.config.recompile_limit
-    )  # all share one forward
-    for module in net.modules():
-        if isinstance(module, LGSBlock):
-            module.compile(dynamic=False, backend=backend)
+def _wrap(compiled: bool) -> Callable[[Any], Any]:
+    return partial(torch.compile, dynamic=False) if compiled else lambda f: f
 
 
 def _optim(plan: Plan, schedule: Schedule) -> Optim:
