@@ -50,6 +50,15 @@ def quality(result: dict[str, Any]) -> str:
     return markdown(("", "PSNR, dB", "SSIM", "IE"), rows)
 
 
+def flips(result: dict[str, Any]) -> str:
+    """A row a method, with its difference from the first."""
+    rows = [
+        (r["method"], f"{r['psnr']:.2f}", f"{r['gain']:+.3f} ± {r['half']:.3f}", f"{r['ssim']:.4f}")
+        for r in result["rows"]
+    ]
+    return markdown(("", "PSNR, dB", "against the first", "SSIM"), rows)
+
+
 def cpu(result: dict[str, Any]) -> str:
     """A row a method, the quickest first."""
     timings = [(r["method"], r["seconds_per_new_frame"]) for r in result["rows"]]
@@ -198,6 +207,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality,
+    "flips": flips,
     "cpu_720p": cpu,
     "gpu_latency": gpu,
     "end_to_end": whole,
