@@ -13,8 +13,10 @@ from tween.engine import checkpoint, train
 from tween.engine.distributed import Ranks
 from tween.engine.loop import begin, take_step
 from tween.evaluate import choose, middle_frames
+from tween.losses import CompositeWeights
 from tween.models.interp.config import with_block
 from tween.models.interp.hybrid_filler import HybridFiller
+from tween.models.interp.thesis_task import ThesisWeights
 from tween.recipes.plan import CURRICULUM, PLANS, VIMEO
 from tween.recipes.thesis import middle_psnr
 
@@ -243,6 +245,13 @@ def test_a_run_is_a_function_of_its_arguments(tmp_path):
     one, two, other = (toy(tmp_path, seed=s).task.modules.state_dict() for s in (0, 0, 1))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_term_that_is_left_out_is_told(tmp_path):
+    """Its weight stands in the report, whether it counts or not."""
+    assert toy(tmp_path).about["perceptual term"] == "left out: no VGG-19 weights"
+    without = ThesisWeights(composite=CompositeWeights(vgg=0))
+    assert "perceptual term" not in toy(tmp_path, weights=without).about
 
 
 def test_its_own_numbers_instead_of_the_plans(tmp_path):

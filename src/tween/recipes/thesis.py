@@ -92,6 +92,9 @@ def thesis(
     draw = feed.draw(schedule, batch_size, seed, where)
     if validate is None and feed.scenes:
         validate = partial(middle_psnr, scenes=feed.scenes)
+    told = about(feed, schedule, carried)
+    if vgg is None and task.weights.composite.vgg:
+        told["perceptual term"] = "left out: no VGG-19 weights"  # the report lists its weight all the same
     return Run(
         name=name or f"phase{phase}",
         task=task,
@@ -107,7 +110,7 @@ def thesis(
         save_interval=every,
         pictures=partial(pictures, shown=cache(partial(shown, feed.scenes, draw, where))),
         runs=runs,
-        about=about(feed, schedule, carried),
+        about=told,
         **{"precision": "bf16", "patience": 1} | fields,
     )
 
