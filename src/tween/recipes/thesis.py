@@ -96,9 +96,6 @@ def thesis(
     draw = feed.draw(schedule, batch_size, seed, where)
     if validate is None and feed.scenes:
         validate = partial(middle_psnr, scenes=feed.scenes)
-    told = about(feed, schedule, carried)
-    if vgg is None and task.weights.composite.vgg:
-        told["perceptual term"] = "left out: no VGG-19 weights"  # the report lists its weight all the same
     return Run(
         name=name or f"phase{phase}",
         task=task,
@@ -114,7 +111,7 @@ def thesis(
         save_interval=every,
         pictures=partial(pictures, shown=cache(partial(shown, feed.scenes, draw, where))),
         runs=runs,
-        about=told,
+        about=about(feed, schedule, carried) | left_out(task),
         **{"precision": "bf16", "patience": 1} | fields,
     )
 
@@ -123,6 +120,12 @@ def about(feed: Feed, schedule: Schedule, carried: Carried | None) -> dict[str, 
     """What the report says of data, schedule and where the weights came from."""
     told = feed.about | {"samples an epoch": feed.samples, "schedule in steps": asdict(schedule)}
     return told | ({} if carried is None else {"begun from": str(carried)})
+
+
+def left_out(task: ThesisTask) -> dict[str, str]:
+    """What the report says of a term whose weight it lists although it does not count."""
+    unheard = task.vgg is None and task.weights.composite.vgg
+    return {"perceptual term": "left out: no VGG-19 weights"} if unheard else {}
 
 
 def _carried(net: nn.Module, sources: Sequence[Source], ranks: distributed.Ranks) -> Carried:
