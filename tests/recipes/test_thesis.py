@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from tests.engine.test_loop import same
 from tests.recipes.toy_feed import SMALL, feed, toy, triples
@@ -18,7 +19,7 @@ from tween.models.interp.config import with_block
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.thesis_task import ThesisWeights
 from tween.recipes.plan import CURRICULUM, PLANS, VIMEO
-from tween.recipes.thesis import middle_psnr
+from tween.recipes.thesis import compile_blocks, middle_psnr
 
 SHORT = replace(PLANS[3], crop=64, grow=CURRICULUM)
 
@@ -134,6 +135,27 @@ def test_what_was_frozen_warms_up_by_itself(tmp_path):
         take_step(run, state, Ranks())
         seen.append({group["begin"]: group["lr"] for group in state.optimizers["main"].param_groups})
     assert [r[20] / r[0] for r in seen[20:26]] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
+
+
+def test_blocks_are_compiled_each_by_itself(tmp_path):
+    """Their gradients stay what they were, thawing compiles them once more, and validation at another size does not."""
+    torch._dynamo.reset()
+    counters.clear()
+    scores = {"validate": lambda modules, step: {"psnr": modules["net"](*pictures).prediction.mean().item()}}
+    pictures = (torch.rand(1, 3, 96, 128), torch.rand(1, 3, 96, 128), torch.tensor([0.5]))
+    plan = replace(PLANS[2], epochs=2, freeze=1, crop=64)
+    graphs, gradients = [], {}
+    for name in ("plain", "compiled"):
+        run = toy(tmp_path, name=name, phase=2, plan=plan, **scores)
+        net = run.task.modules["net"]
+        if name == "compiled":
+            compile_blocks(net, backend="aot_eager")
+        for until in (4, 5):
+            train(run, until=until)
+            graphs.append(counters["stats"]["unique_graphs"])
+        gradients[name] = torch.cat([p.grad.flatten() for p in net.parameters()])
+    assert graphs == [0, 0, 3, 6]  # one block a level, frozen and then not
+    torch.testing.assert_close(gradients["compiled"], gradients["plain"], rtol=1e-3, atol=1e-6)
 
 
 def test_decay_leaves_states_gains_and_biases_alone(tmp_path):

@@ -259,7 +259,8 @@ def validate(run: Run, state: State, config: dict[str, Any], journal: log.Log | 
     The first process, which has the journal, validates; the others wait for it.
     """
     metrics: dict[str, float] = {}
-    with ema.in_place(state.ema, state.modules), distributed.unsharded(state.loss), torch.no_grad():
+    eager = torch.compiler.set_stance("force_eager")  # pictures of other sizes would be compiled anew
+    with ema.in_place(state.ema, state.modules), distributed.unsharded(state.loss), torch.no_grad(), eager:
         if journal:
             metrics = run.validate(state.modules, state.step) if run.validate else {}
             journal.draw(state.step, run.pictures(state.modules, state.step) if run.pictures else {})

@@ -242,7 +242,8 @@ def measured(row: Row, seed: int, lab: Lab) -> Result:
     report = train(run) if row.trained else None
     seconds = time.monotonic() - begun if row.trained else 0.0
     net = run.task.modules["net"]
-    table = middle_frames(HybridFiller(net), lab.scenes, lab.way, device=next(net.parameters()).device)
+    with torch.compiler.set_stance("force_eager"):  # scenes of many sizes would each be compiled
+        table = middle_frames(HybridFiller(net), lab.scenes, lab.way, device=next(net.parameters()).device)
     result = {
         "row": row.name,
         "about": row.about,

@@ -20,6 +20,7 @@ from tween.models.interp.config import THESIS, NetConfig
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
 from tween.models.interp.thesis_task import ThesisTask, ThesisWeights
+from tween.nn.lgs import LGSBlock
 from tween.recipes.feeds import Batch, Feed
 from tween.recipes.pictures import pictures, shown
 from tween.recipes.plan import PLANS, Phase, Plan, Schedule, in_steps
@@ -67,6 +68,7 @@ def thesis(
         grad_accum: batches summed into one step.
         vgg: features of the perceptual term; None leaves it out.
         start: weights to begin from: a run's NAME, NAME_best or a file; or parts of several files.
+        compiled: torch.compile for the LGS blocks.
         validate: (modules, step) -> values, of which `psnr` marks the best weights.
         eval_interval: epochs between validations; of a run of so many `steps`, tenths if they are shorter.
         fields: of the `Run`, such as minutes, precision (bf16), patience (1), ema, tensorboard, sharded.
@@ -86,7 +88,9 @@ def thesis(
     net = HybridNet(replace(config or THESIS, phase=phase))
     sources = [Source(find(start, runs))] if isinstance(start, str | Path) else start
     carried = _carried(net, sources, ranks) if sources else None
-    task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg, compile_=_wrap(compiled))
+    if compiled:
+        compile_blocks(net)
+    task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg)
     task.modules.to(where, memory_format=torch.channels_last)  # as tokens lie: nothing is turned round
     every = schedule.epoch if steps is None else max(1, min(schedule.epoch, steps // 10))
     draw = feed.draw(schedule, batch_size, seed, where)
@@ -131,8 +135,15 @@ def _carried(net: nn.Module, sources: Sequence[Source], ranks: distributed.Ranks
     return carried
 
 
-def _wrap(compiled: bool) -> Callable[[Any], Any]:
-    return partial(torch.compile, dynamic=False) if compiled else lambda f: f
+def compile_blocks(net: nn.Module, backend: str = "inductor") -> None:
+    """Compile each LGS block by itself, where most of a step's time goes. One graph of the whole step would take
+    minutes to compile, and again when the backbone thaws and whenever crops grow."""
+    torch._dynamo.config.recompile_limit = max(
+        64, torch._dynamo.config.recompile_limit
+    )  # all share one forward
+    for module in net.modules():
+        if isinstance(module, LGSBlock):
+            module.compile(dynamic=False, backend=backend)
 
 
 def _optim(plan: Plan, schedule: Schedule) -> Optim:

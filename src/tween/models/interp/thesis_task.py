@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,7 +44,6 @@ class ThesisTask:
     Args:
         freeze: step at which the backbone begins to learn.
         vgg: features of the perceptual term; None leaves it out.
-        compile_: wraps all of a step that runs on the device.
 
     Raises:
         TweenError: if the geometry of features is asked of a network that carries none.
@@ -57,7 +56,6 @@ class ThesisTask:
         *,
         freeze: int = 0,
         vgg: nn.Module | None = None,
-        compile_: Callable[[Any], Any] = lambda f: f,
     ) -> None:
         self.modules = nn.ModuleDict({"net": net})
         self.weights = weights or ThesisWeights()
@@ -67,7 +65,6 @@ class ThesisTask:
                 "warp='image' has not; give geometry no weight here"
             )
         self.freeze, self.vgg = freeze if net.backbone is not None else 0, vgg
-        self._terms = compile_(self.terms)
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
         """The backbone in groups that begin at step `freeze`; A_log, D, dt_bias and mixing logits never decay."""
@@ -91,7 +88,7 @@ class ThesisTask:
         net = self.modules["net"]
         if net.backbone is not None:
             net.backbone.train(step >= self.freeze)
-        return self._terms(batch.frames, batch.t, batch.flow, batch.known)
+        return self.terms(batch.frames, batch.t, batch.flow, batch.known)
 
     def after_step(self, step: int, optimizers: Mapping[str, Any]) -> None:
         """Nothing: what is frozen is a function of the step."""
