@@ -86,8 +86,7 @@ def thesis(
     schedule = in_steps(plan, **sizes, world=ranks.world, steps=steps)
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = HybridNet(replace(config or THESIS, phase=phase))
-    sources = [Source(find(start, runs))] if isinstance(start, str | Path) else start
-    carried = _carried(net, sources, ranks) if sources else None
+    carried = _carried(net, [Source(find(start, runs))] if isinstance(start, str | Path) else start, ranks)
     if compiled:
         compile_blocks(net)
     task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg)
@@ -128,7 +127,9 @@ def left_out(task: ThesisTask) -> dict[str, str]:
     return {"perceptual term": "left out: no VGG-19 weights"} if unheard else {}
 
 
-def _carried(net: nn.Module, sources: Sequence[Source], ranks: distributed.Ranks) -> Carried:
+def _carried(net: nn.Module, sources: Sequence[Source] | None, ranks: distributed.Ranks) -> Carried | None:
+    if not sources:
+        return None
     carried = carry(net, *sources)
     if ranks.rank == 0:
         print(carried, flush=True)
