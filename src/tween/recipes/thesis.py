@@ -86,16 +86,14 @@ def thesis(
     schedule = in_steps(plan, **sizes, world=ranks.world, steps=steps)
     torch.manual_seed(seed)  # a run is a function of its arguments
     net = HybridNet(replace(config or THESIS, phase=phase))
-    sources = [Source(find(start, runs))] if isinstance(start, str | Path) else start
-    carried = _carried(net, sources, ranks) if sources else None
+    carried = _carried(net, [Source(find(start, runs))] if isinstance(start, str | Path) else start, ranks)
     if compiled:
         compile_blocks(net)
     task = ThesisTask(net, weights, freeze=schedule.freeze, vgg=vgg)
     task.modules.to(where, memory_format=torch.channels_last)  # as tokens lie: nothing is turned round
     every = schedule.epoch if steps is None else max(1, min(schedule.epoch, steps // 10))
     draw = feed.draw(schedule, batch_size, seed, where)
-    if validate is None and feed.scenes:
-        validate = partial(middle_psnr, scenes=feed.scenes)
+    validate = validate or (partial(middle_psnr, scenes=feed.scenes) if feed.scenes else None)
     return Run(
         name=name or f"phase{phase}",
         task=task,
@@ -128,7 +126,9 @@ def left_out(task: ThesisTask) -> dict[str, str]:
     return {"perceptual term": "left out: no VGG-19 weights"} if unheard else {}
 
 
-def _carried(net: nn.Module, sources: Sequence[Source], ranks: distributed.Ranks) -> Carried:
+def _carried(net: nn.Module, sources: Sequence[Source] | None, ranks: distributed.Ranks) -> Carried | None:
+    if not sources:
+        return None
     carried = carry(net, *sources)
     if ranks.rank == 0:
         print(carried, flush=True)
