@@ -182,6 +182,10 @@ def compare(files: Sequence[Path]) -> int:
     from tween.evaluate.targets import read_one
 
     a, b = map(read_one, files)
+    if wrong := [str(file) for file, result in zip(files, (a, b), strict=True) if not result.get("dataset")]:
+        raise TweenError(
+            f"--compare takes what `tween eval --json` wrote, but {wrong[0]} tells of times; give another"
+        )
     grid = Grid("measure", a["model"], b["model"], "difference, 95 % confidence", "is", box=None)
     for row in compared(a, b):
         by = f"{row.by.mean:+.4f} [{row.by.low:+.4f}, {row.by.high:+.4f}]"

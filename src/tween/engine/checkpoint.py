@@ -151,6 +151,7 @@ def lean(source: Path, target: Path, dtype: torch.dtype = torch.float16) -> None
 
 def weights(path: Path) -> dict[str, Tensor]:
     """A checkpoint's weights, averaged where there is an average, in float32 and named as in `state_dict`."""
+    header(path)  # a batch that was saved, or tensors from elsewhere, have none
     values, _ = read(path)
     kept = part(values, "ema/") or part(values, "weights/")
     return {name: v.float() if v.is_floating_point() else v for name, v in kept.items()}

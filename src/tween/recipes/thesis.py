@@ -93,8 +93,7 @@ def thesis(
     task.modules.to(where, memory_format=torch.channels_last)  # as tokens lie: nothing is turned round
     every = schedule.epoch if steps is None else max(1, min(schedule.epoch, steps // 10))
     draw = feed.draw(schedule, batch_size, seed, where)
-    if validate is None and feed.scenes:
-        validate = partial(middle_psnr, scenes=feed.scenes)
+    validate = validate or (partial(middle_psnr, scenes=feed.scenes) if feed.scenes else None)
     return Run(
         name=name or f"phase{phase}",
         task=task,
