@@ -144,3 +144,15 @@ def test_lpips_without_weights_says_how_to_get_them(tmp_path, monkeypatch, capsy
     error = capsys.readouterr().err
     assert "https://download.pytorch.org/models/alexnet" in error
     assert len(error.splitlines()) == 1
+
+
+def test_splat_is_measured_as_any_other_model_where_a_folder_is_given(tmp_path, capsys):
+    """`tween eval splat vimeo` alone is the plan's own command, with other flags."""
+    assert main(["eval", "splat", "vimeo", f"--path={tmp_path}", "--device", "cpu"]) == 2
+    assert "should hold sequences and tri_testlist.txt" in capsys.readouterr().err
+
+
+def test_times_are_not_compared_picture_by_picture(tmp_path, capsys):
+    timed = written(tmp_path / "t.json", times(fast__1280x720=5.0))
+    assert main(["eval", "--compare", str(timed), str(timed)]) == 2
+    assert "tells of times; give another" in capsys.readouterr().err

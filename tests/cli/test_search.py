@@ -98,7 +98,9 @@ def test_a_measured_baseline_opens_the_gate_and_phases_have_studies_of_their_own
     (tmp_path / "eval.json").write_text(json.dumps({"dataset": "vimeo", "psnr": 35.6}))
     flags = ["--trials", "1", "--baseline", "eval.json", *QUICK, *place]
     assert main(["search", "phase2", *flags]) == 0
-    assert "baseline 35.60 dB" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "baseline 35.60 dB" in said
+    assert "loss_vgg_weight is searched, but changes nothing: no VGG-19 weights" in said
     assert main(["search", "phase3", *flags, "--crop", "64"]) == 0
     for phase, names in (
         (2, {"lr", "freeze_epochs", "loss_vgg_weight"}),

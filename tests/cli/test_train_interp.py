@@ -21,6 +21,7 @@ def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
     layouts.vimeo(root / "vimeo_triplet")
     layouts.vimeo(root / "vimeo_septuplet", frames=7)
+    layouts.vimeo(root / "empty", train=())
     layouts.xtrain(root / "X4K1000FPS", size=(160, 160))
     return made.folder(root) | {"root": root}
 
@@ -33,6 +34,7 @@ def run(data, tmp_path, monkeypatch):
     quick = "--device cpu --crop 64 --num_workers 0 --precision fp32 --batch_size 1"
     places = {"VIMEO": data["root"] / "vimeo_triplet", "SEPTUPLET": data["root"] / "vimeo_septuplet"}
     places |= {"X4K": data["root"] / "X4K1000FPS", "CLIPS": data["data"], "PACKED": data["packed"]}
+    places |= {"EMPTY": data["root"] / "empty"}
     places |= {"PHOTOS": data["photos"], "VAL": data["val"]}
 
     def command(line, quick=quick):
@@ -155,6 +157,17 @@ def test_a_dry_run_says_what_fits_and_writes_nothing(run, tmp_path, capsys):
         ("--phase 1 --data-path VIMEO --steps 0", "steps should be at least 1"),
         ("--phase 1 --data-path VIMEO --loss-ter-weight -1", "should be 0 or more, but that of ter is -1"),
         ("--phase 1 --data-path VIMEO --val VAL --val-set snu", "--val-set should be one of vimeo,"),
+        (
+            "--phase 1 --data-path VIMEO --val-set xtest-4k",
+            "--val-set xtest-4k needs its folder; give it by --val",
+        ),
+        ("--phase 2 --data-path VIMEO --distill 0.01", "--distill pulls to flow that batches bring"),
+        ("--phase 3 --data-path VIMEO --x4k-path X4K --mixed-ratio 0:0", "a mix of 0:0 has nothing in it"),
+        ("--phase 3 --data-path VIMEO --x4k-path X4K --curriculum-T 0", "but got 0 and 0"),
+        ("--phase 2 --data-path VIMEO --freeze-backbone -1", "frozen for 0 epochs or more"),
+        ("--phase 1 --data-path VIMEO --lr -1", "lr should be 0 or more, but got -1.0"),
+        ("--phase 1 --data-path VIMEO --warmup -1", "warmup should be 0 or more, but got -1"),
+        ("--phase 1 --data-path EMPTY", "should name scenes, but is empty; copy it again"),
     ],
 )
 def test_mistakes_are_one_line(run, capsys, line, said):
@@ -162,6 +175,11 @@ def test_mistakes_are_one_line(run, capsys, line, said):
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_fewer_than_no_workers_is_one_line(run, capsys):
+    assert run("--phase 1 --data-path VIMEO", quick="--device cpu --num-workers -1") == 2
+    assert capsys.readouterr().err.endswith("num_workers should be 0 or more, but got -1\n")
 
 
 def test_a_ratio_that_is_none(run, capsys):
@@ -239,7 +257,8 @@ def test_another_configuration_and_an_old_checkpoint_are_one_line(run, tmp_path,
     old = tmp_path / "phase1.pkl.safetensors"
     old.write_bytes(b"\x80\x04K\x01.")
     for flags, said in (
-        ("--use-mhc", "belongs to another network"),
+        ("--use-mhc", "is a checkpoint of another configuration (block.residual was plain, now mhc)"),
+        ("--phase 2", "is a checkpoint of another configuration (phase was 1, now 2)"),
         ("--ssd bf16", "is a checkpoint of another configuration (block.ssd_fp32 was True, now False)"),
         (f"--exp-name M --resume {old}", "expected a checkpoint at"),
     ):

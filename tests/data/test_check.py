@@ -133,7 +133,7 @@ WRONG_LAYOUT = [
     ("snu-film-hard", "should hold test and test-hard.txt of SNU-FILM, but holds a.txt"),
     ("xiph-2k", "should hold BoxingPractice-001.png of Xiph, but holds a.txt"),
     ("middlebury", "should hold other-data and other-gt-interp of Middlebury, but holds a.txt"),
-    ("ucf101", "should have 379 numbered folders, but has 0"),
+    ("ucf101", "should hold 1/frame_00.png of UCF101, but holds a.txt"),
     ("triplets", "should hold folders with im1, im2 and im3, but has none"),
     ("shards", "should hold shards"),
 ]
@@ -156,10 +156,14 @@ def test_a_folder_that_is_not_there_or_is_empty(tmp_path, name):
 def test_a_layout_one_folder_away_is_pointed_at(tmp_path):
     vimeo(tmp_path / "data" / "vimeo90k")
     (said,) = check("vimeo", tmp_path).wrong
-    assert said.endswith(f"point --path at {tmp_path / 'data' / 'vimeo90k'}")
+    assert said.endswith(f"give {tmp_path / 'data' / 'vimeo90k'}")
     xtrain(tmp_path / "x", clips=["002/occ008.320"])
     (said,) = check("x4k", tmp_path).wrong
-    assert said.endswith(f"point --path at {tmp_path / 'x'}")
+    assert said.endswith(f"give {tmp_path / 'x'}")
+    ucf101(tmp_path / "sets" / "UCF", count=2)
+    (said,) = check("ucf101", tmp_path / "sets").wrong
+    assert said.endswith(f"give {tmp_path / 'sets' / 'UCF' / 'ucf101_interp_ours'}")
+    assert "should have 379" in check("ucf101", tmp_path / "sets" / "UCF").wrong[0]
     assert (
         home(tmp_path / "data", ("sequences",), "Vimeo-90K", ("vimeo90k",)) == tmp_path / "data" / "vimeo90k"
     )

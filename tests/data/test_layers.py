@@ -10,6 +10,7 @@ from tween.data.layers import (
     displacement,
     draw_course,
     draw_look,
+    hidden,
     layer_triples,
     render,
     to_layer,
@@ -47,18 +48,21 @@ def at(s):
     return torch.full((N,), float(s))
 
 
-def same_layer(near, far, flow):
-    """Where all four pixels that `flow` points to in `far` show the layer seen in `near`, inside the picture."""
+def around(far, flow):
+    """The layers that the four pixels around where `flow` points to show in `far`, and whether these are inside."""
     position = pixel_grid(*SIZE, CPU) + flow
     h, w = SIZE
     corner = position.floor()
     inside = ((corner >= 0) & (corner < torch.tensor([w - 1, h - 1]).view(1, 2, 1, 1))).all(1)
     x, y = (c.long().clamp(0, side - 2) for c, side in zip(corner.unbind(1), (w, h), strict=True))
-    for dy in (0, 1):
-        for dx in (0, 1):
-            there = far.seen.flatten(1).gather(1, ((y + dy) * w + x + dx).flatten(1)).view_as(near.seen)
-            inside = inside & (there == near.seen)
-    return inside
+    places = [((y + dy) * w + x + dx).flatten(1) for dy in (0, 1) for dx in (0, 1)]
+    return torch.stack([far.seen.flatten(1).gather(1, place).view_as(x) for place in places]), inside
+
+
+def same_layer(near, far, flow):
+    """Where all four pixels that `flow` points to in `far` show the layer seen in `near`, inside the picture."""
+    layers, inside = around(far, flow)
+    return inside & (layers == near.seen).all(0)
 
 
 @pytest.mark.parametrize("t", [0.1, 0.5, 0.8])
@@ -72,6 +76,22 @@ def test_a_known_frame_warped_by_the_flow_is_the_frame_at_t(store, scene, t, oth
     assert error[seen].mean() < 0.003
     assert error[seen].max() < 0.04  # bilinear, where a mirrored texture has its crease
     assert error[~seen].max() > 0.1  # elsewhere something hides it
+
+
+@pytest.mark.parametrize("t", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("other", [0, 1])
+def test_what_is_hidden_at_another_time_is_known(store, scene, t, other):
+    view, known = render(store, *scene, at(t), SIZE), render(store, *scene, at(other), SIZE)
+    flow = displacement(scene[0], view, at(other))
+    covered = hidden(*scene, view, at(other))
+    layers, inside = around(known, flow)
+    assert hidden(*scene, view, at(t)).float().mean() < 1e-3
+    assert 0.01 < covered.float().mean() < 0.5
+    assert (
+        covered[same_layer(view, known, flow)].float().mean() < 1e-3
+    )  # but for what is thinner than a pixel
+    assert covered[inside & (layers != view.seen).all(0)].float().mean() > 0.99
+    assert covered[(pixel_grid(*SIZE, CPU) + flow < -0.1).any(1)].all()
 
 
 def test_flow_at_t_and_flow_between_the_frames_agree(store, scene):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.data.test_shards import samples
 from tween.core import TweenError
+from tween.data import prefetch
 from tween.data.mixed import Part, batches, places
 from tween.data.prefetch import Prefetch
 from tween.data.shards import Shards, read, write
@@ -142,6 +143,21 @@ def test_a_mistake_in_a_worker_is_the_same_sentence(workers):
     with pytest.raises(TweenError, match=r"^sample 9 is broken$"):
         batch(2)
     assert batch(3).tolist() == [3, 3]
+
+
+def test_no_more_workers_than_cores(monkeypatch):
+    """Defaults are those of a large machine; on a small one torch would warn, and every worker holds torch."""
+    begun = []
+
+    def loader(*_, num_workers, **__):
+        begun.append(num_workers)
+        return [(torch.zeros(2),)]
+
+    monkeypatch.setattr(prefetch, "DataLoader", loader)
+    monkeypatch.setattr(prefetch, "cores", lambda: 2)
+    for workers in (1, 16):
+        Prefetch(broken, lambda x: x, workers=workers, device=CPU)(0)
+    assert begun == [1, 2]
 
 
 def test_samples_without_flow(tmp_path):

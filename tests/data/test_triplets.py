@@ -234,3 +234,13 @@ def test_xiph_is_scaled_or_cut(tmp_path):
     mean = noise.reshape(1080, 2, 2048, 2, 3).astype(np.float32).mean((1, 3))
     assert np.abs(small.permute(1, 2, 0).numpy() * 255 - mean).max() <= 0.5 + 1e-3
     assert np.allclose(cut.permute(1, 2, 0).numpy() * 255, noise[540:-540, 1024:-1024], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("vimeo", "tri_testlist.txt"), ("snu-film-hard", "test-hard.txt")]
+)
+def test_an_empty_list_is_no_result(tmp_path, name, file):
+    (vimeo if name == "vimeo" else snu_film)(tmp_path)
+    (tmp_path / file).write_text("\n")
+    with pytest.raises(TweenError, match=f"{file} should name .*, but is empty; copy it again"):
+        read(name, tmp_path)

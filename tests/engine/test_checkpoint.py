@@ -101,6 +101,20 @@ def test_another_form_of_file_is_refused_and_one_from_before_forms_were_counted_
         train(toy_run(tmp_path, steps=16))
 
 
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (None, "it is none of tween's;"),
+        ({"kind": "batch", "step": 3}, "it is a batch;"),
+    ],
+)
+def test_a_file_of_tensors_that_is_no_checkpoint_is_refused(tmp_path, head, said):
+    path = tmp_path / "last.safetensors"
+    save_file({"frames": torch.zeros(2)}, path, None if head is None else {"tween": json.dumps(head)})
+    with pytest.raises(TweenError, match=f"expected a checkpoint at .*, but {said}"):
+        train(toy_run(tmp_path))
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x08" + bytes(30)])
 def test_a_broken_file_is_refused(tmp_path, content):
     (tmp_path / "last.safetensors").write_bytes(content)

@@ -253,7 +253,7 @@ def test_tensorboard_when_it_is_missing(tmp_path, monkeypatch):
 
 def test_what_is_logged_to_tensorboard(tmp_path, monkeypatch):
     seen = []
-    board = SimpleNamespace(add_scalar=lambda key, value, step: seen.append((key, step)))
+    board = SimpleNamespace(add_scalar=lambda key, value, step: seen.append((key, step)), flush=lambda: None)
     monkeypatch.setitem(
         sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=lambda f: board)
     )
@@ -375,7 +375,9 @@ def test_what_else_changed_is_said(tmp_path, capsys):
 def test_pictures_are_drawn_where_it_validates(tmp_path, monkeypatch):
     seen = []
     board = SimpleNamespace(
-        add_scalar=lambda *a: None, add_image=lambda name, x, step: seen.append((name, x.dtype, step))
+        add_scalar=lambda *a: None,
+        add_image=lambda name, x, step: seen.append((name, x.dtype, step)),
+        flush=lambda: None,
     )
     monkeypatch.setitem(
         sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=lambda f: board)
@@ -389,3 +391,16 @@ def test_pictures_are_drawn_where_it_validates(tmp_path, monkeypatch):
     assert seen == [("ramp", torch.uint8, 6), ("ramp", torch.uint8, 12)]
     with Image.open(tmp_path / "ramp.png") as shown:  # the latest
         assert (shown.size, [shown.getpixel((x, 0))[0] for x in range(5)]) == ((5, 4), [0, 0, 128, 255, 255])
+
+
+def test_tensorboard_has_the_last_validation_when_a_run_ends(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    pictures = {"ramp": torch.linspace(0, 1, 5).expand(3, 4, 5)}
+    train(
+        toy_run(tmp_path, pictures=lambda *_: pictures, validate=lambda *_: {"psnr": 3.0}, tensorboard=True)
+    )
+    (file,) = tmp_path.glob("events.out.tfevents.*")
+    shown = events.EventAccumulator(str(file)).Reload()
+    assert [event.step for event in shown.Scalars("psnr")][-1] == 12
+    assert [event.step for event in shown.Images("ramp")][-1] == 12
+    assert shown.Scalars("loss/loss_total")[-1].step == 12

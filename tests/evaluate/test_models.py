@@ -87,6 +87,9 @@ def test_mistakes(trained, tmp_path):
         ready(str(tmp_path / "absent.safetensors"))
     with pytest.raises(TweenError, match="no model 'toy2'"):
         ready("toy2")
+    for scale in (0, -1, 2):
+        with pytest.raises(TweenError, match="scale should be above 0 and at most 1"):
+            ready(str(path), scale=scale)
     with pytest.raises(TweenError, match="has colour, which is unknown"):
         config_of({**plain(config), "colour": "red"}, path)
     with pytest.raises(TweenError, match="has teeth, which is unknown"):

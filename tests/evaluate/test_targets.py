@@ -108,3 +108,8 @@ def test_of_which_model():
         lines(2, results)
     with pytest.raises(TweenError, match="none of the results is of 'c'"):
         lines(2, results, "c")
+
+
+def test_results_that_are_not_there_are_told(tmp_path):
+    with pytest.raises(TweenError, match=r"one.json is not there; write it by"):
+        read([tmp_path / "one.json"])

@@ -13,8 +13,10 @@ from tween.engine import checkpoint, train
 from tween.engine.distributed import Ranks
 from tween.engine.loop import begin, take_step
 from tween.evaluate import choose, middle_frames
+from tween.losses import CompositeWeights
 from tween.models.interp.config import with_block
 from tween.models.interp.hybrid_filler import HybridFiller
+from tween.models.interp.thesis_task import ThesisWeights
 from tween.recipes.plan import CURRICULUM, PLANS, VIMEO
 from tween.recipes.thesis import middle_psnr
 
@@ -206,7 +208,7 @@ def test_a_loss_that_is_not_a_number_stops_with_its_batch(tmp_path):
 
 def test_a_checkpoint_of_another_phase_or_configuration_is_refused(tmp_path):
     train(toy(tmp_path, name="one", steps=1))
-    with pytest.raises(TweenError, match="another network") as said:
+    with pytest.raises(TweenError, match=r"another configuration .phase was 1, now 2") as said:
         train(toy(tmp_path, name="one", phase=2, steps=1))
     assert "\n" not in str(said.value)
     with pytest.raises(TweenError, match=r"another configuration .block.scan was interleaved, now flip"):
@@ -243,6 +245,13 @@ def test_a_run_is_a_function_of_its_arguments(tmp_path):
     one, two, other = (toy(tmp_path, seed=s).task.modules.state_dict() for s in (0, 0, 1))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_term_that_is_left_out_is_told(tmp_path):
+    """Its weight stands in the report, whether it counts or not."""
+    assert toy(tmp_path).about["perceptual term"] == "left out: no VGG-19 weights"
+    without = ThesisWeights(composite=CompositeWeights(vgg=0))
+    assert "perceptual term" not in toy(tmp_path, weights=without).about
 
 
 def test_its_own_numbers_instead_of_the_plans(tmp_path):

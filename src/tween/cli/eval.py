@@ -67,7 +67,7 @@ class Options:
 
 def main(argv: list[str]) -> int:
     """Print one line (the means and the protocol they were measured by) or a table."""
-    if argv[:1] == ["splat"] and argv[1:2] and argv[1] in eval_splat.DATASETS:
+    if argv[:1] == ["splat"] and argv[1:2] and argv[1] in eval_splat.DATASETS and not _has_path(argv):
         return eval_splat.main(argv[1:])
     if argv[:1] == ["impute"] and (len(argv) < 2 or argv[1].startswith("-")):
         return eval_impute.main(argv[1:])
@@ -83,6 +83,11 @@ def main(argv: list[str]) -> int:
             "tween eval needs MODEL DATASET --path DIR, or --compare A.json B.json, or --targets phase1, or --table"
         )
     return measure(options)
+
+
+def _has_path(argv: Sequence[str]) -> bool:
+    """Whether a test set's folder is given as for any other model."""
+    return any(word.partition("=")[0] == "--path" for word in argv)
 
 
 def measure(options: Options) -> int:
@@ -177,6 +182,10 @@ def compare(files: Sequence[Path]) -> int:
     from tween.evaluate.targets import read_one
 
     a, b = map(read_one, files)
+    if wrong := [str(file) for file, result in zip(files, (a, b), strict=True) if not result.get("dataset")]:
+        raise TweenError(
+            f"--compare takes what `tween eval --json` wrote, but {wrong[0]} tells of times; give another"
+        )
     grid = Grid("measure", a["model"], b["model"], "difference, 95 % confidence", "is", box=None)
     for row in compared(a, b):
         by = f"{row.by.mean:+.4f} [{row.by.low:+.4f}, {row.by.high:+.4f}]"

@@ -63,6 +63,8 @@ def main(argv: list[str]) -> int:
         print(allowed)
     plan = SEARCHES[phase]
     names, epochs = plan.names(whole=options.whole_space), options.epochs or plan.epochs
+    if "loss_vgg_weight" in names and options.vgg is None and not workers.number:
+        print("loss_vgg_weight is searched, but changes nothing: no VGG-19 weights are named by --vgg")
     make, setting = maker(options)
     seed = None if options.seed is None else options.seed + workers.number  # two should not try the same
     study = open_study(phase, url=options.storage, name=options.study_name, seed=seed)

@@ -153,6 +153,7 @@ def build(args: dict[str, Any]) -> Any:
     args = args | {
         "compiled": args["compiled"] and not args["dry_run"] and place(args["device"]).type == "cuda"
     }
+    taught(args)
     same = ("phase", "name", "device", "steps", "epochs", "batch_size", "grad_accum", "lr", "freeze_backbone")
     same += ("precision", "ema", "compiled", "eval_interval", "patience", "minutes", "seed")
     wanted = {name: args[name] for name in same} | {"config": network(args), "plan": plan(args)}
@@ -170,6 +171,20 @@ def build(args: dict[str, Any]) -> Any:
     )
     warm(run)
     return run
+
+
+def taught(args: dict[str, Any]) -> None:
+    """That there is flow to learn from where it is to be learned from.
+
+    Raises:
+        TweenError: if no batch can bring any.
+    """
+    flow = args["shards"] or (args["data"] and args["synthetic"])
+    if args["distill"] and not flow:
+        raise TweenError(
+            "--distill pulls to flow that batches bring, but these bring none; give --data with --synthetic, "
+            "or --shards with flow"
+        )
 
 
 def weights(args: dict[str, Any], base: Any = None) -> Any:

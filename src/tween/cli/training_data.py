@@ -126,13 +126,15 @@ def test_set(name: str, path: Path | None) -> Any:
     """The scenes of the test set that --val-set names at --val; None without --val.
 
     Raises:
-        TweenError: if there is no such set, or it is not there.
+        TweenError: if there is no such set, it is not there, or it is named without a folder.
     """
     from tween.data import DATASETS
 
     readable = [known for known, dataset in DATASETS.items() if dataset.read]
     if name not in readable:
         raise TweenError(f"--val-set should be one of {', '.join(readable)}, but is {name}")
+    if path is None and name != "triplets":  # its default: else it would be measured on another set, unsaid
+        raise TweenError(f"--val-set {name} needs its folder; give it by --val")
     return None if path is None else DATASETS[name].read(path)
 
 

@@ -27,8 +27,10 @@ def home(root: Path, marks: Sequence[str], what: str, folders: Sequence[str] = (
             return place
     holds = sorted(p.name for p in root.iterdir())[:4] if root.is_dir() else []
     came = f"holds {', '.join(holds)}" if holds else "is empty" if root.is_dir() else "is not there"
-    near = [p.parent for depth in ("*", "*/*") for p in root.glob(f"{depth}/{marks[0]}")]
-    todo = f"point --path at {near[0]}" if near else "point --path at the folder that does"
+    near = [p for depth in ("*", "*/*") for p in sorted(root.glob(depth)) if (p / marks[0]).exists()]
+    todo = (
+        f"give {near[0]}" if near else "give the folder that does"
+    )  # by --path, --data-path, --x4k-path, --val
     raise TweenError(f"{root} should hold {' and '.join(marks)} of {what}, but {came}; {todo}")
 
 

@@ -1,5 +1,5 @@
-"""Layered synthetic motion: pieces of real pictures move on curves over one another. Frame and flow are exact
-at every t, occlusion included, and the supply never ends.
+"""Layered synthetic motion: pieces of real pictures move on curves over one another. Frame, flow and occlusion are
+exact at every t, and the supply never ends.
 
 Layer k at time s maps its own coordinates m to the picture by x = c + p(s) + scale(s) R(angle(s)) m.
 Rendering inverts this per pixel, so there is no splatting and no error.
@@ -127,13 +127,7 @@ def render(store: FrameStore, course: Course, look: Look, s: Tensor, size: tuple
     m = to_layer(course, s, grid)
     where = look.origin[..., None, None, :] + m / look.zoom[..., None, None, None]
     colour = sample(store, look.frame, where, look.zoom)
-    local = (m / look.radius[..., None, None, :]).flatten(0, 1)
-    height = F.grid_sample(look.outline, local, padding_mode="border", align_corners=True).view(
-        n, LAYERS, *size
-    )
-    outside = (local.abs().amax(-1) > 1).view_as(height)
-    alpha = torch.sigmoid(height * look.edge[..., None, None] * 4).masked_fill(outside, 0)
-    alpha[:, 0] = 1
+    alpha = cover(look, m)
     picture = colour[:, 0]
     seen = torch.zeros(n, *size, dtype=torch.long, device=s.device)
     for k in range(1, LAYERS):
@@ -141,6 +135,16 @@ def render(store: FrameStore, course: Course, look: Look, s: Tensor, size: tuple
         picture = picture + a[:, None] * (colour[:, k] - picture)
         seen = torch.where(a > 0.5, k, seen)
     return View(picture, seen, m)
+
+
+def cover(look: Look, m: Tensor) -> Tensor:
+    """How much each layer covers at its coordinates `n k h w 2`: `n k h w` in [0, 1], all of it by the background."""
+    local = (m / look.radius[..., None, None, :]).flatten(0, 1)
+    height = F.grid_sample(look.outline, local, padding_mode="border", align_corners=True).view(m.shape[:-1])
+    outside = (local.abs().amax(-1) > 1).view_as(height)
+    alpha = torch.sigmoid(height * look.edge[..., None, None] * 4).masked_fill(outside, 0)
+    alpha[:, 0] = 1
+    return alpha
 
 
 def layer_triples(
@@ -177,6 +181,18 @@ def displacement(course: Course, view: View, s: Tensor) -> Tensor:
     _, seen, m = view
     there = to_picture(course, s, m).gather(1, seen[:, None, ..., None].expand(-1, 1, -1, -1, 2))[:, 0]
     return there.permute(0, 3, 1, 2) - pixel_grid(*seen.shape[1:], s.device)
+
+
+def hidden(course: Course, look: Look, view: View, s: Tensor) -> Tensor:
+    """Where what is seen in `view` lies behind another layer, or outside the picture, at time `s`: `n h w` bool."""
+    h, w = view.seen.shape[1:]
+    there = pixel_grid(h, w, s.device) + displacement(course, view, s)
+    alpha = cover(look, to_layer(course, s, there.permute(0, 2, 3, 1)[:, None]))
+    above = torch.arange(LAYERS, device=s.device)[:, None, None] > view.seen[:, None]
+    x, y = there.unbind(1)
+    slack = 0.01  # px: a place at the border is within it, however it was rounded
+    outside = (x < -slack) | (y < -slack) | (x > w - 1 + slack) | (y > h - 1 + slack)
+    return outside | ((alpha > 0.5) & above).any(1)
 
 
 def soften(frames: Tensor, g: torch.Generator) -> Tensor:

@@ -72,6 +72,8 @@ def batches(
     Raises:
         TweenError: if there is nothing to mix or a first crop does not fit; later, on a file that cannot be read.
     """
+    if workers < 0:
+        raise TweenError(f"num_workers should be 0 or more, but got {workers}")
     parts = [part for part in parts if part.share > 0]
     if not parts or not all(len(part.source) for part in parts):
         raise TweenError("a mix of training sets needs a share above 0 and samples in each, but one has none")

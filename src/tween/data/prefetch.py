@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -24,7 +25,7 @@ class Prefetch(Generic[T]):
     Args:
         make: index -> tensors on the CPU, a pure function that can be pickled; runs in the workers.
         land: those tensors on the device -> the batch.
-        workers: processes; 0 makes each batch when it is asked for.
+        workers: processes, no more of them than there are cores; 0 makes each batch when it is asked for.
         device: tensors go there from pinned memory, beside what the device computes.
         stride: indices are asked for in steps of it: the number of processes that train together.
         ahead: batches that each worker has ready.
@@ -43,7 +44,7 @@ class Prefetch(Generic[T]):
         last: Callable[[], str] = str,
     ) -> None:
         self._make, self._land, self._device, self._stride = _Told(make), land, device, stride
-        self._workers, self._ahead, self._last = workers, ahead, last
+        self._workers, self._ahead, self._last = min(workers, cores()), ahead, last
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._next: int | None = None
 
@@ -103,6 +104,12 @@ class Prefetch(Generic[T]):
         for tensor in sent:
             tensor.record_stream(now)
         return sent
+
+
+def cores() -> int:
+    """Those that this process may run on: more workers would only take memory, and torch warns of them."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _undisturbed(worker: int) -> None:

@@ -94,6 +94,8 @@ def listed(root: Path, level: str) -> tuple[Path, list[tuple[Path, Path, Path]]]
                 f"{place / name} should have three paths in each line, but has {line!r}; download it again"
             )
         found.append(tuple(place / word.removeprefix("./").removeprefix("data/SNU-FILM/") for word in words))
+    if not found:
+        raise TweenError(f"{place / name} should name pictures, but is empty; copy it again")
     return place, found
 
 

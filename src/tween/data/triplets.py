@@ -75,7 +75,7 @@ def folders(root: Path) -> list[Path]:
     scenes = sorted({p.parent for p in files_below(root) if p.stem == "im1"})
     if not scenes:
         raise TweenError(
-            f"{root} should hold folders with im1, im2 and im3, but has none; point --path at that folder"
+            f"{root} should hold folders with im1, im2 and im3, but has none; give the folder that does"
         )
     return scenes
 

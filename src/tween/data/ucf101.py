@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tween.core import TweenError
-from tween.data.check import tally
+from tween.data.check import home, tally
 from tween.data.dataset import Check
 from tween.data.triplets import Triplet, demand
 
@@ -41,8 +41,16 @@ def check(root: Path) -> Check:
 
 
 def folders(root: Path) -> list[Path]:
-    """The numbered folders, in order."""
-    if not root.is_dir():
-        raise TweenError(f"{root} should be a folder with numbered folders of UCF101, but is not there")
-    root = root / "ucf101_interp_ours" if (root / "ucf101_interp_ours").is_dir() else root
-    return sorted((p for p in root.iterdir() if p.is_dir() and p.name.isdigit()), key=lambda p: int(p.name))
+    """The numbered folders, in order.
+
+    Raises:
+        TweenError: if there is none, saying where they seem to be.
+    """
+    found = numbered(root / "ucf101_interp_ours") or numbered(root)
+    return found or numbered(home(root, (f"1/{NAMES[0]}",), "UCF101", ("ucf101_interp_ours",)))
+
+
+def numbered(place: Path) -> list[Path]:
+    """The folders in `place` that are called by a number, in order."""
+    found = (p for p in place.glob("*") if p.is_dir() and p.name.isdigit())
+    return sorted(found, key=lambda p: int(p.name))

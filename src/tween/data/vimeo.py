@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from tween.core import TweenError
 from tween.data.augment import augment, crop
 from tween.data.check import home, lines, tally, together
 from tween.data.dataset import Check
@@ -76,6 +77,8 @@ def listed(root: Path, name: str) -> tuple[Path, tuple[str, ...]]:
 def scenes(root: Path, name: str, frames: Sequence[int]) -> Sequence[Triplet]:
     """Test scenes of list `name`: the first, the middle and the last of `frames`."""
     sequences, names = listed(root, name)
+    if not names:
+        raise TweenError(f"{sequences.parent / name} should name scenes, but is empty; copy it again")
     found = [Triplet(n, *(sequences / n / f"im{i}.png" for i in frames), size=SIZE) for n in names]
     demand(sequences, f"the scenes of {name}", (p for s in found for p in (s.before, s.truth, s.after)))
     return found

@@ -75,7 +75,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         TweenError: if there is no such file or it is not one of ours.
     """
-    head = header(path)
+    head = _head(path)
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, head  # noqa: SIM118
@@ -89,10 +89,21 @@ def header(path: Path) -> dict[str, Any]:
     Raises:
         TweenError: if there is no such file, it is not one of ours, or a later tween wrote it in another form.
     """
+    head = _head(path)
+    if "config" not in head:  # tensors alone, or a batch that was saved
+        what = f"is a {head['kind']}" if "kind" in head else "is none of tween's"
+        raise TweenError(
+            f"expected a checkpoint at {path}, but it {what}; name last.safetensors or best.safetensors of a run"
+        )
+    return head
+
+
+def _head(path: Path) -> dict[str, Any]:
+    """What a file of tensors says of itself, be it a checkpoint or a batch that was saved."""
     try:
         with safe_open(path, "pt") as file:
-            head = json.loads((file.metadata() or {})["tween"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            head = json.loads((file.metadata() or {}).get("tween", "{}"))
+    except (OSError, SafetensorError, ValueError) as error:
         raise TweenError(f"expected a checkpoint at {path}, but could not read one ({error})") from error
     if head.get("format", FORMAT) != FORMAT:
         raise TweenError(
@@ -140,6 +151,7 @@ def lean(source: Path, target: Path, dtype: torch.dtype = torch.float16) -> None
 
 def weights(path: Path) -> dict[str, Tensor]:
     """A checkpoint's weights, averaged where there is an average, in float32 and named as in `state_dict`."""
+    header(path)  # a batch that was saved, or tensors from elsewhere, have none
     values, _ = read(path)
     kept = part(values, "ema/") or part(values, "weights/")
     return {name: v.float() if v.is_floating_point() else v for name, v in kept.items()}
@@ -151,7 +163,7 @@ def load(path: Path, state: State) -> None:
     Raises:
         TweenError: if the file is no checkpoint or belongs to another network.
     """
-    values, head = read(path)
+    values, head = read(path)[0], header(path)
     _check(path, part(values, "weights/"), averages.tensors(state.modules))
     averages.write(part(values, "weights/"), state.modules)
     state.step = head["step"]

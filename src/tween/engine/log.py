@@ -121,7 +121,12 @@ class Log:
                 self.board.add_image(name, levels, step)
 
     def report(self, step: int, samples_per_s: float) -> None:
-        """Write report.md anew; what was written under its Decision stays."""
+        """Write report.md anew; what was written under its Decision stays.
+
+        TensorBoard's file is brought as far: its writer would keep the last minutes, and lose them when a run ends.
+        """
+        if self.board:
+            self.board.flush()
         logged = [json.loads(line) for line in self.path.read_text().splitlines()]
         report.write(self.folder / "report.md", self.config, logged, step, samples_per_s)
 

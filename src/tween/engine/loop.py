@@ -105,8 +105,8 @@ def begin(run: Run, resume: bool | Path, ranks: Ranks, config: dict[str, Any] | 
         )
     last = run.folder / "last.safetensors" if isinstance(resume, bool) else Path(resume)
     if resume and (last.exists() or not isinstance(resume, bool)):
+        compare(last, config, ranks)  # first: it names the setting by which the tensors differ
         checkpoint.load(last, state)
-        compare(last, config, ranks)
         if config is not None and ranks.rank == 0:
             print(f"{last} goes on from step {state.step} of {run.steps}", flush=True)
     return state
@@ -208,7 +208,7 @@ def compare(path: Path, config: dict[str, Any] | None, ranks: Ranks) -> None:
 def _differences(then: Any, now: Any, name: str = "") -> Iterator[str]:
     """Fields that both have and that differ: what a checkpoint does not know of is not held against it."""
     if isinstance(then, dict) and isinstance(now, dict):
-        for key in then.keys() & now.keys():
+        for key in sorted(then.keys() & now.keys()):
             yield from _differences(then[key], now[key], f"{name}.{key}" if name else key)
     elif then != now:
         yield f"{name} was {then}, now {now}"

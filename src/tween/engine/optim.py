@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from tween.core import TweenError
 from tween.engine import muon
 from tween.engine.distributed import local, total_norm
 from tween.engine.schedule import cosine, ramp
@@ -36,6 +37,11 @@ class Optim:
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0
     muon: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "min_lr", "warmup", "weight_decay"):
+            if not getattr(self, name) >= 0:  # written so that NaN is refused, too
+                raise TweenError(f"{name} should be 0 or more, but got {getattr(self, name)}")
 
     def rate(self, step: int, steps: int, fresh: int, begin: int = 0) -> float:
         """Learning rate at `step` of `steps`, with moments gathered since step `fresh`.

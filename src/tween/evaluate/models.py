@@ -62,6 +62,8 @@ def ready(
             f"there is no model {model!r}; choose one of {', '.join(fillers())}, or a run of {runs}, "
             f"NAME or NAME_best: {', '.join(own)}"
         )
+    if scale is not None and not 0 < scale <= 1:
+        raise TweenError(f"scale should be above 0 and at most 1, but got {scale}")
     if path is not None:
         filler = restored(path, place(device), DTYPES.get(precision, torch.float32), scale or 1.0)
     else:

@@ -248,6 +248,8 @@ def read(paths: Iterable[Path]) -> list[dict[str, Any]]:
 
 def read_one(path: Path) -> dict[str, Any]:
     """One result."""
+    if not path.is_file():
+        raise TweenError(f"{path} is not there; write it by `tween eval --json` or `tween bench time --json`")
     try:
         found = json.loads(path.read_text())
         if isinstance(found["rows"], list) and ("dataset" in found or found["bench"] == "time"):

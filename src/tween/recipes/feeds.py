@@ -138,6 +138,8 @@ def sets(
         TweenError: if a set with a share is not given or not there.
     """
     paths = {"--data-path": data_path, "--x4k-path": x4k_path}
+    if not any(ratio):
+        raise TweenError("a mix of 0:0 has nothing in it; give --mixed-ratio a share above 0, such as 2:1")
     for (flag, path), share in zip(paths.items(), ratio, strict=True):
         if share and path is None:
             raise TweenError(f"a mix of {ratio[0]}:{ratio[1]} needs {flag}; give it, or change --mixed-ratio")
@@ -146,6 +148,12 @@ def sets(
         DATASETS[kind].train(path) if share else None
         for kind, path, share in zip(kinds, paths.values(), ratio, strict=True)
     ]
+    opened = [named for named in zip(kinds, paths.values(), sources, strict=True) if named[2] is not None]
+    for kind, path, source in opened:
+        if not len(source):
+            raise TweenError(
+                f"the training list of {kind} at {path} should name scenes, but is empty; copy it again"
+            )
 
     def draw(schedule: Schedule, batch_size: int, seed: int, device: torch.device) -> Batch:
         sizes = (schedule.main_size, schedule.large_size)
@@ -162,10 +170,9 @@ def sets(
         )
 
     scenes = () if data_path is None else DATASETS[kinds[0]].read(data_path)
-    opened = zip(kinds, paths.values(), sources, strict=True)
-    named = {f"{kind} at {path}": f"{len(source)} samples" for kind, path, source in opened if source}
-    main = sources[0] or sources[1]
-    return Feed(draw=draw, samples=len(main), scenes=scenes, about={**named, "mix": f"{ratio[0]}:{ratio[1]}"})
+    named = {f"{kind} at {path}": f"{len(source)} samples" for kind, path, source in opened}
+    main = len(opened[0][2])
+    return Feed(draw=draw, samples=main, scenes=scenes, about={**named, "mix": f"{ratio[0]}:{ratio[1]}"})
 
 
 def vimeo_kind(path: Path) -> str:

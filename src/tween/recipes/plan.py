@@ -107,11 +107,16 @@ def in_steps(
         steps: of the whole run instead of the plan's epochs; warm-up, freezing and curriculum keep their shares.
 
     Raises:
-        TweenError: on a ratio without batches, or crops that the network or the loss cannot take.
+        TweenError: on a ratio without batches, epochs below 0, or crops that the network or the loss cannot take.
     """
     main, large = plan.ratio
     if main < 0 or large < 0 or main + large == 0:
         raise TweenError(f"mixed_ratio should be two whole numbers such as 2:1, but got {main}:{large}")
+    if plan.freeze < 0 or plan.every < 1:
+        raise TweenError(
+            f"the backbone is frozen for 0 epochs or more and crops grow after 1 or more, but got {plan.freeze} and "
+            f"{plan.every}; change --freeze-backbone or --curriculum-T"
+        )
     if any(side % 32 or side < 64 for side in _sides(plan)):
         raise TweenError(f"crops should be multiples of 32 from 64 on, but got {list(_sides(plan))}")
     passes = (

@@ -86,8 +86,7 @@ def thesis(
     task.modules.to(where, memory_format=torch.channels_last)  # as tokens lie: nothing is turned round
     every = schedule.epoch if steps is None else max(1, min(schedule.epoch, steps // 10))
     draw = feed.draw(schedule, batch_size, seed, where)
-    if validate is None and feed.scenes:
-        validate = partial(middle_psnr, scenes=feed.scenes)
+    validate = validate or (partial(middle_psnr, scenes=feed.scenes) if feed.scenes else None)
     return Run(
         name=name or f"phase{phase}",
         task=task,
@@ -103,7 +102,7 @@ def thesis(
         save_interval=every,
         pictures=partial(pictures, shown=cache(partial(shown, feed.scenes, draw, where))),
         runs=runs,
-        about=about(feed, schedule, carried),
+        about=about(feed, schedule, carried) | left_out(task),
         **{"precision": "bf16", "patience": 1} | fields,
     )
 
@@ -112,6 +111,12 @@ def about(feed: Feed, schedule: Schedule, carried: Carried | None) -> dict[str, 
     """What the report says of data, schedule and where the weights came from."""
     told = feed.about | {"samples an epoch": feed.samples, "schedule in steps": asdict(schedule)}
     return told | ({} if carried is None else {"begun from": str(carried)})
+
+
+def left_out(task: ThesisTask) -> dict[str, str]:
+    """What the report says of a term whose weight it lists although it does not count."""
+    unheard = task.vgg is None and task.weights.composite.vgg
+    return {"perceptual term": "left out: no VGG-19 weights"} if unheard else {}
 
 
 def _carried(

@@ -9,6 +9,7 @@ import torch
 from tests.models.interp.test_filler import T, begin, frames
 from tests.models.interp.test_net import build
 from tests.models.interp.toy import TOY, TOY1
+from tween.infer.tile import Tiled
 from tween.models.interp.config import with_block
 from tween.models.interp.hybrid_filler import HybridFiller, Shared
 
@@ -99,6 +100,17 @@ def test_half_precision_is_near():
     ]
     assert not torch.equal(*made)
     assert (made[0] - made[1]).abs().mean() < 5e-3
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+@pytest.mark.parametrize("scale", [1, 0.8, 0.75, 0.5, 0.33, 0.25])
+def test_any_size_at_any_scale_and_stem(stride, scale):
+    """IFRNet's test script takes 0.8 of frames padded to twentieths: not every stem divides those."""
+    filler = Tiled(HybridFiller(net(replace(TOY, stem_stride=stride)), scale=scale))
+    known = torch.rand(1, 2, 3, 20, 100)
+    state = filler.begin((1, 3, 20, 100), seed=0, device="cpu", dtype=torch.float32)
+    made, _ = filler.fill(state, known, (0, 1), (0.5,))
+    assert made.shape == (1, 1, 3, 20, 100)
 
 
 def test_scale_asks_for_larger_multiples():

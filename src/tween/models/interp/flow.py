@@ -25,7 +25,8 @@ def resample(x: Tensor, factor: float) -> Tensor:
     """Bilinear resize; factor 1 is free."""
     if factor == 1:
         return x
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    size = [round(side * factor) for side in x.shape[-2:]]  # by a factor, 36 could become 35.99 and then 35
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def conv(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:

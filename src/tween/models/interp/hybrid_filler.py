@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tween.models.interp.baselines import positions
-from tween.models.interp.net import Encoded, HybridNet
+from tween.models.interp.net import Encoded, HybridNet, simple
 
 BYTES = {1: 14_000.0, 2: 3_700.0, 4: 1_200.0}
 """Peak working memory per pixel by stem stride: measured at 512x768 in fp32 on a CPU for one time, width 32.
@@ -32,14 +32,15 @@ class HybridFiller:
     Args:
         net: its weights in fp32.
         dtype: bf16 or fp16 runs the network under autocast; frames, flow and blending stay fp32.
-        scale: motion is estimated at this fraction of the frame's size; below 1 for large motion and 4K.
+        scale: motion is estimated at this fraction of the frame's size, taken as one of a denominator up to 20; below 1
+            for large motion and 4K.
     """
 
     past = future = 1
 
     def __init__(self, net: HybridNet, *, dtype: torch.dtype = torch.float32, scale: float = 1.0) -> None:
-        self.net, self.dtype, self.scale = net.eval(), dtype, scale
-        self.multiple = int(net.multiple / min(scale, 1))
+        self.net, self.dtype, self.scale = net.eval(), dtype, float(simple(scale))
+        self.multiple = net.multiple_at(scale)
         self.bytes_per_pixel = BYTES[net.config.stem_stride] * net.config.width / 32
 
     def begin(self, shape: tuple[int, int, int, int], *, seed: int, device: Any, dtype: Any) -> Shared:

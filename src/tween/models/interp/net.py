@@ -5,6 +5,8 @@ Work is split by what it depends on: `encode` once a frame, `pair` once a pair, 
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import lcm
 from typing import NamedTuple
 
 import torch
@@ -112,7 +114,7 @@ class HybridNet(nn.Module):
         """The frame at `t` (`b` in [0, 1]) from both frames and what they share.
 
         `scale` below 1 estimates motion on that much smaller frames, for large motion and 4K (RIFE's --scale);
-        height and width must then divide by `multiple / scale`. `context` also returns the context as it was carried.
+        height and width must then divide by `multiple_at(scale)`. `context` also returns the context as it was carried.
         """
         steps = self._motion(image0, image1, t, scale)
         motion = steps[-1]
@@ -136,7 +138,7 @@ class HybridNet(nn.Module):
     ) -> Filled:
         """Frames `b 3 h w` in [0, 1] of any size and times `b` in [0, 1] -> the frames between."""
         h, w = image0.shape[-2:]
-        multiple = int(self.multiple / min(scale, 1))
+        multiple = self.multiple_at(scale)
         right, bottom = -w % multiple, -h % multiple
         if right or bottom:
             image0, image1 = (F.pad(i, (0, right, 0, bottom), mode="replicate") for i in (image0, image1))
@@ -144,6 +146,11 @@ class HybridNet(nn.Module):
         pair = self.pair(first, second)
         filled = self.at(image0, image1, first, second, pair, t, scale=scale, context=context)
         return crop(filled, h, w) if right or bottom else filled
+
+    def multiple_at(self, scale: float) -> int:
+        """What height and width have to divide by where motion is estimated at `scale` of their size."""
+        tokens, flow = 4 * self.config.stem_stride, 4 * int(max(self.config.scale_list))
+        return lcm(tokens, (flow / min(simple(scale), Fraction(1))).numerator) if self.flow else tokens
 
     def context_of(self, image: Tensor) -> tuple[Tensor, ...]:
         """What `Filled.context` would be if both frames were carried exactly onto `image` `b 3 h w`."""
@@ -158,7 +165,12 @@ class HybridNet(nn.Module):
         if self.flow is None:
             still = torch.zeros_like(image0[:, :2])
             return (Flow(still, still, still[:, :1], image0, image1),)
-        return self.flow(image0, image1, t, tuple(s / scale for s in self.config.scale_list))
+        return self.flow(image0, image1, t, tuple(s / float(simple(scale)) for s in self.config.scale_list))
+
+
+def simple(scale: float) -> Fraction:
+    """`scale` as a fraction of small numbers: then sizes there are that are whole at every step."""
+    return max(Fraction(scale).limit_denominator(20), Fraction(1, 20))
 
 
 def crop(filled: Filled, h: int, w: int) -> Filled:
