@@ -76,7 +76,7 @@ LIMITS = {
         "Nearly all that it gains over `fast` is the mean over four flips, not the network that refines: trained "
         "for nine minutes of steps, that adds 0.01 dB.",
         "A mean is a little softer than one answer where the four disagree.",
-        "On a 2-core CPU a 720p frame takes 2.2 s in bf16, ten times as long as one of `fast` (`python -m bench.cpu_720p`).",
+        "On a 2-core CPU a 720p frame takes 2.2 s in bf16, ten times as long as one of `fast` (`bench.cpu_720p`).",
         "All limits of `fast` hold: it estimates the motion. " + ON_DAVIS,
         "The protocol says no TTA, since the flips are a part of the model.",
     ],
