@@ -46,7 +46,7 @@ def test_presets_by_stem_stride(tmp_path):
     ]
     assert main(["bench", "time", "--device", "cpu", *arguments]) == 0
     one, four = json.loads(out.read_text())["rows"]
-    assert (one["model"], four["model"]) == ("thesis", "thesis-stride4")
+    assert (one["model"], four["model"]) == ("thesis-stride1", "thesis-stride4")
     assert one["parameters"] == 8_998_923
     assert one["flops"] > four["flops"]
 

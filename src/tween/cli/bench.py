@@ -25,12 +25,11 @@ class Options:
 
     what: Annotated[Positional[Literal["time"]], arg(metavar="time")]
     models: tuple[str, ...] = ("blend", "dis", "minterpolate", "fast")
-    """Names of `tween models`, minterpolate (ffmpeg's filter), runs, checkpoints, or the presets thesis and quality,
-    which without weights take as long with random ones."""
+    """Names of `tween models`, minterpolate (ffmpeg's filter), runs or checkpoints."""
     sizes: tuple[str, ...] = field(default_factory=lambda: tuple(SIZES))
     """vimeo (448x256), 720p, 1080p, 4k, or any WIDTHxHEIGHT."""
     stem_stride: tuple[Literal[1, 2, 4], ...] = ()
-    """Of the stem of thesis, each timed by itself; by default its own."""
+    """Of the stem of thesis, each timed by itself with random weights; by default the released one."""
     scale: float | None = None
     """Fraction of the frame's size at which motion is estimated."""
     runs: int = 20

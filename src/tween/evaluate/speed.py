@@ -11,17 +11,15 @@ from torch import Tensor
 
 from tween.core import Filler
 from tween.evaluate.cost import cost
-from tween.evaluate.models import find, ready
+from tween.evaluate.models import ready
 from tween.evaluate.steps import moving, stepper
 from tween.evaluate.timing import Timing, interleaved, measure
 from tween.infer.memory import budget
 from tween.models.interp.config import THESIS, NetConfig
-from tween.models.interp.filler import InterpFiller
 from tween.models.interp.hybrid_filler import HybridFiller
 from tween.models.interp.net import HybridNet
-from tween.models.interp.quality import QualityNet
 from tween.video import minterpolate
-from tween.zoo import ZOO, place
+from tween.zoo import place
 from tween.zoo.load import DTYPES, Precision
 
 FFMPEG = "minterpolate"
@@ -67,9 +65,9 @@ def fillers(
     """What is timed, by name; None stands for ffmpeg's filter.
 
     Args:
-        models: as in `tween.evaluate.models.ready`, `minterpolate`, or a preset without weights (`thesis`, `quality`),
-            which takes as long with random ones.
-        strides: of the stem of `thesis`, each timed by itself; by default its own.
+        models: as in `tween.evaluate.models.ready`, or `minterpolate`.
+        strides: of the stem of `thesis`, instead of the released one each timed by itself, with random weights, which
+            take as long.
 
     Raises:
         TweenError: if there is no such model.
@@ -78,34 +76,19 @@ def fillers(
     for model in models:
         if model == FFMPEG:
             found[model] = None
-        elif model == "thesis" and (strides or _waits(model)):
-            for stride in strides or (THESIS.stem_stride,):
-                name = model if stride == THESIS.stem_stride else f"{model}-stride{stride}"
+        elif model == "thesis" and strides:
+            for stride in strides:
                 config = replace(THESIS, stem_stride=stride)
-                found[name] = thesis(config, place(device), precision, scale or 1.0)
-        elif model == "quality" and _waits(model):
-            found[model] = quality(place(device), precision, scale or 1.0)
+                found[f"{model}-stride{stride}"] = thesis(config, place(device), precision, scale or 1.0)
         else:
             found[model] = ready(model, device=device, precision=precision, scale=scale)
     return found
-
-
-def _waits(preset: str) -> bool:
-    """Whether there are no weights of that name yet."""
-    return preset not in ZOO and find(preset) is None
 
 
 def thesis(config: NetConfig, device: torch.device, precision: str, scale: float) -> HybridFiller:
     """With random weights; `auto` is bf16 on a GPU, fp32 on a CPU."""
     auto = torch.bfloat16 if device.type == "cuda" else torch.float32
     return HybridFiller(HybridNet(config).to(device), dtype=DTYPES.get(precision, auto), scale=scale)
-
-
-def quality(device: torch.device, precision: str, scale: float) -> InterpFiller:
-    """With random weights; `auto` is fp16 on a GPU, fp32 on a CPU."""
-    auto = torch.float16 if device.type == "cuda" else torch.float32
-    net = QualityNet().to(device, DTYPES.get(precision, auto), memory_format=torch.channels_last)
-    return InterpFiller(net, scale=scale)
 
 
 def at_size(
