@@ -25,8 +25,8 @@ FLAGS = {
     "splat": "--at --crf --degrees --device --frames --help --model --output --overwrite --seconds",
     "verify": "--help --input-rate --json --output-rate --retime-duplicates --slowmo --ss --to",
     "models": "--help --json",
-    "train fast": "--batch-size --crop --data --device --help --lr --minutes --name --no-compile --packed --photos "
-    "--pixels --resume --sharded --shrink --start --steps --synthetic --val --workers",
+    "train fast": "--batch-size --crop --data --device --flips --help --lr --minutes --name --no-compile --packed "
+    "--photos --pixels --resume --sharded --shrink --start --steps --synthetic --val --workers",
     "ablate": "--batch-size --compiled --crop --data --data-path --device --ema --help --list --lr --minutes "
     "--num-workers --out --packed --photos --pixels --precision --rows --runs --seeds --show --sitting "
     "--start --stem-stride --steps --synthetic --teacher --triplets --val --val-set --vgg --warmup --x4k-path",

@@ -1,5 +1,6 @@
 """The recipes of `fast` and `quality` train on a CPU from a folder of clips, and validate with what users run."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -98,6 +99,20 @@ def test_a_fast_that_is_frozen_stays_as_it_was(data, tmp_path):
     changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     assert not any(name.startswith("fast.") for name in changed)
     assert {"refine.head.weight"} <= changed
+
+
+def test_fast_learns_from_its_own_mean_over_flips(data, tmp_path):
+    run = replace(
+        fast(**data | {"val": None}, **QUICK, start="fast", flips=1.0), runs=tmp_path, log_interval=1
+    )
+    before = {name: value.clone() for name, value in run.task.tutor.state_dict().items()}
+    report = train(run)
+    lines = [json.loads(line) for line in (report.folder / "log.jsonl").read_text().splitlines()]
+    assert all(line["flips"] > 0 for line in lines)
+    assert all(torch.equal(value, before[name]) for name, value in run.task.tutor.state_dict().items())
+    assert all(torch.equal(before[name], value.float()) for name, value in released("fast").items())
+    with pytest.raises(TweenError, match="name them by --start"):
+        fast(**data, **QUICK, config=TOY_FAST, flips=1.0)
 
 
 def test_both_begin_from_a_run_of_ones_own(data, tmp_path, monkeypatch):

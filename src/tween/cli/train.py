@@ -36,6 +36,17 @@ def parser() -> argparse.ArgumentParser:
 
 def add_fast(p: argparse.ArgumentParser) -> None:
     """Flags of `tween train fast`; each is an argument of the recipe."""
+    add_both(p)
+    p.add_argument(
+        "--flips",
+        type=float,
+        default=0.0,
+        help="weight of the distance to what --start gives under all flips",
+    )
+
+
+def add_both(p: argparse.ArgumentParser) -> None:
+    """Flags of `fast` and of `quality`."""
     p.add_argument(
         "--data", type=Path, required=True, help="folder of clips; its shots.csv says where cuts are"
     )
@@ -62,9 +73,9 @@ def add_fast(p: argparse.ArgumentParser) -> None:
 
 
 def add_quality(p: argparse.ArgumentParser) -> None:
-    """Flags of `tween train quality`: those of `fast` with its own defaults, and one more. Without --steps there are as
-    many as --minutes allow."""
-    add_fast(p)
+    """Flags of `tween train quality`: those of `fast`, with its own defaults. Without --steps there are as many as
+    --minutes allow."""
+    add_both(p)
     p.set_defaults(name="quality", start="fast", steps=None, batch_size=48, shrink=1.5, lr=3e-4)
     p.add_argument(
         "--inner",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,7 +27,7 @@ from tween.evaluate import choose, middle_frames
 from tween.models.interp.fast import FastConfig, FastNet
 from tween.models.interp.filler import InterpFiller
 from tween.models.interp.quality import QualityConfig, QualityNet
-from tween.models.interp.task import InterpTask
+from tween.models.interp.task import InterpTask, Weights
 from tween.recipes.start import find
 from tween.video.bulk import STILLS, pack
 from tween.zoo import ZOO
@@ -40,6 +41,7 @@ def fast(
     name: str = "fast",
     config: FastConfig | None = None,
     start: str | None = None,
+    flips: float = 0.0,
     **settings: Any,
 ) -> Run:
     """A run of preset `fast`.
@@ -48,13 +50,21 @@ def fast(
         name: of the run's folder.
         config: of the network.
         start: weights to begin from: released ones such as `fast`, or those of a run; the teacher begins anew.
+        flips: weight of the distance to what `start` gives under all flips, averaged: better than its one answer.
         settings: of `run`.
+
+    Raises:
+        TweenError: if there are flips to learn from, but no start that gives them.
     """
+    if flips and start is None:
+        raise TweenError(
+            "--flips pulls to what trained weights give; name them by --start, such as --start fast"
+        )
     torch.manual_seed(0)  # a run is a function of its arguments
     net = FastNet(config)
     if start is not None:
         net.load_state_dict(weights(start))
-    return run(net, name=name, **settings)
+    return run(net, name=name, flips=flips, **settings)
 
 
 def quality(
@@ -112,6 +122,7 @@ def run(
     workers: int = 16,
     compiled: bool = True,
     inner: float = 1.0,
+    flips: float = 0.0,
 ) -> Run:
     """A run that trains `net`.
 
@@ -126,6 +137,7 @@ def run(
         pixels: greatest mean motion of a real triple.
         compiled: torch.compile for the step and for rendering.
         inner: rate of the `fast` inside `quality`, of `lr`.
+        flips: weight of the distance to what `net` gives now under all flips, averaged; 0: none.
 
     Raises:
         TweenError: no clips, a crop the network cannot take, a batch without real triples, an unusable device.
@@ -135,7 +147,10 @@ def run(
     where = place(device)
     wrap: Callable[[Any], Any] = partial(torch.compile, dynamic=False) if compiled else lambda f: f
     store, windows = load(data, packed, photos, where, pixels=pixels, workers=workers)
-    task = InterpTask(net, shrink=shrink, inner={"lr": inner * lr}, compile_=wrap)
+    net.to(where, memory_format=torch.channels_last)
+    tutor = copy.deepcopy(net).eval().requires_grad_(False) if flips else None
+    own = {"lr": inner * lr}
+    task = InterpTask(net, Weights(flips=flips), shrink=shrink, inner=own, tutor=tutor, compile_=wrap)
     task.modules.to(where, memory_format=torch.channels_last)
     draw, paint = wrap(sample), wrap(render)
 

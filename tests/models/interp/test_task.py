@@ -8,6 +8,7 @@ import torch
 from tests.models.interp.test_match import keys, steady
 from tests.models.interp.toy import TOY_FAST, TOY_QUALITY
 from tween.data.clips import Triples
+from tween.losses import charbonnier, laplacian
 from tween.models.interp.fast import FastNet, rescale_flow
 from tween.models.interp.quality import QualityNet
 from tween.models.interp.task import (
@@ -18,6 +19,7 @@ from tween.models.interp.task import (
     compare,
     flow_error,
     match_error,
+    mean_over_flips,
 )
 
 TERMS = {"laplacian", "charbonnier", "census", "coarse", "teacher", "distill", "flow", "match"}
@@ -47,6 +49,30 @@ def batch(n=4, h=64, w=96, v=(6.0, 2.0), known=1.0):
 def task(seed=0, **weights):
     torch.manual_seed(seed)
     return InterpTask(FastNet(TOY_FAST), Weights(**weights))
+
+
+def test_it_is_pulled_to_a_tutors_mean_over_flips():
+    tutor = FastNet(TOY_FAST).requires_grad_(False).eval()
+    torch.manual_seed(0)
+    learner = InterpTask(FastNet(TOY_FAST), Weights(flips=2.0), tutor=tutor)
+    data = batch(n=2)
+    image0, _, image1 = data.frames.unbind(1)
+    mean = mean_over_flips(tutor, image0, image1, data.t, (64, 96))
+    one_by_one = [
+        mean_over_flips(tutor, image0[i : i + 1], image1[i : i + 1], data.t[i : i + 1], (64, 96))
+        for i in (0, 1)
+    ]
+    torch.testing.assert_close(mean, torch.cat(one_by_one), atol=1e-5, rtol=0)
+    turned = mean_over_flips(tutor, image0.flip(-1), image1.flip(-1), data.t, (64, 96)).flip(-1)
+    torch.testing.assert_close(turned, mean, atol=1e-5, rtol=0)
+    made = learner.modules["net"](image0, image1, data.t).prediction
+    terms = learner.loss("main", data, 0)
+    assert terms.keys() == TERMS | {"flips"}
+    expected = 2 * (charbonnier(made, mean) + laplacian(made, mean))
+    torch.testing.assert_close(terms["flips"], expected, rtol=1e-4, atol=0)
+    terms["flips"].backward()
+    assert all(p.grad is None for p in tutor.parameters())
+    assert not set(tutor.parameters()) & set(learner.modules.parameters())
 
 
 def step(task, data, optimizer):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tween.losses import census, charbonnier, distillation, flow_epe, laplacian
 from tween.losses.matching import matching_nll, returns
 from tween.models.interp.fast import FastNet, Refiner, in_pixels_of, motion_size, rescale_flow, shrink
+from tween.models.interp.flips import FLIPS
 from tween.models.interp.match import Motion
 from tween.models.interp.quality import QualityNet
 from tween.nn.match import scores
@@ -42,6 +43,7 @@ class Weights:
     distill: float = 0.01
     flow: float = 0.008
     match: float = 0.01
+    flips: float = 0.0
 
 
 class Teacher(nn.Module):
@@ -85,6 +87,7 @@ class InterpTask:
     Args:
         shrink: motion is estimated on crops this much smaller, as it is on frames above `FastConfig.area`.
         inner: fields of the optimiser's group of the `fast` inside `quality`, such as a rate of its own.
+        tutor: a trained `fast`, whose mean over all flips is what the term `flips` pulls to; it does not learn.
         compile_: wraps all of a step that runs on the device.
     """
 
@@ -95,11 +98,13 @@ class InterpTask:
         *,
         shrink: float = 1.0,
         inner: Mapping[str, Any] | None = None,
+        tutor: FastNet | None = None,
         compile_: Callable[[Any], Any] = lambda f: f,
     ) -> None:
         self.core = net.fast if isinstance(net, QualityNet) else net
         self.modules = nn.ModuleDict({"net": net, "teacher": Teacher(self.core)})
         self.weights, self.shrink, self.inner = weights or Weights(), shrink, inner or {}
+        self.tutor = tutor
         self._terms = compile_(self.terms)
 
     def params(self) -> Mapping[str, list[dict[str, Any]]]:
@@ -140,7 +145,7 @@ class InterpTask:
         )
         student = torch.cat((out.flow_t0, out.flow_t1), 1)
         apart, close, census_, teacher, distill = compare(out.prediction, lesson, truth, student, taught)
-        return {
+        found = {
             "laplacian": w.laplacian * apart,
             "charbonnier": w.charbonnier * close,
             "census": w.census * census_,
@@ -150,6 +155,19 @@ class InterpTask:
             "flow": w.flow * flow_error(out.levels, flow, known),
             "match": w.match * match_error(motion, rescale_flow(between, size), known),
         }
+        if self.tutor is not None:
+            mean = mean_over_flips(self.tutor, image0, image1, t, size)
+            found["flips"] = w.flips * (charbonnier(out.prediction, mean) + laplacian(out.prediction, mean))
+        return found
+
+
+@torch.no_grad()
+def mean_over_flips(net: FastNet, image0: Tensor, image1: Tensor, t: Tensor, size: tuple[int, int]) -> Tensor:
+    """The frames at `t` as `Flipped` gives them, `b 3 h w`, of one call with all flips side by side."""
+    both = [torch.cat([image.flip(axes) for axes in FLIPS]) for image in (image0, image1)]
+    f0, f1 = (net.encode(image, size) for image in both)
+    made = net.at(*both, f0, f1, net.pair(f0, f1), t.repeat(len(FLIPS))).prediction.chunk(len(FLIPS))
+    return torch.stack([picture.flip(axes) for picture, axes in zip(made, FLIPS, strict=True)]).mean(0)
 
 
 def compare(
