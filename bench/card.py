@@ -132,7 +132,10 @@ def write(
         entry,
         training=training,
         manifests={kind: options.data / kind / "manifest.csv" for kind in ("train", "photos")},
-        results=[r | ({"dataset": options.name} if r["dataset"] == "triplets" else {}) for r in results],
+        results=[
+            r | ({"dataset": options.name} if r.get("dataset", "triplets") == "triplets" else {})
+            for r in results
+        ],
         limits=limits,
         further=further,
     )
