@@ -162,8 +162,15 @@ def test_it_can_start_from_released_weights(data):
     run = fast(**data | {"val": None}, **QUICK, start="fast")
     mine = run.task.modules["net"].state_dict()
     assert all(torch.equal(mine[name], value.float()) for name, value in released("fast").items())
-    with pytest.raises(TweenError, match="blend has no weights"):
-        fast(**data | {"val": None}, **QUICK, start="blend")
+    for start, said in (
+        ("blend", "blend has no weights"),
+        ("quality", "but is another"),
+        ("none", "none should name"),
+    ):
+        with pytest.raises(TweenError, match=said):
+            fast(**data | {"val": None}, **QUICK, start=start)
+    with pytest.raises(TweenError, match="0 or more, but got -1"):
+        fast(**data | {"val": None}, **QUICK, start="fast", flips=-1)
 
 
 def test_without_clips(data, tmp_path):

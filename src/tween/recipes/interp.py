@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tween.core import TweenError
 from tween.data.clips import Shot, Triples, Windows, clip_triples
@@ -56,6 +56,8 @@ def fast(
     Raises:
         TweenError: if there are flips to learn from, but no start that gives them.
     """
+    if flips < 0:
+        raise TweenError(f"--flips is a weight, 0 or more, but got {flips}")
     if flips and start is None:
         raise TweenError(
             "--flips pulls to what trained weights give; name them by --start, such as --start fast"
@@ -63,7 +65,7 @@ def fast(
     torch.manual_seed(0)  # a run is a function of its arguments
     net = FastNet(config)
     if start is not None:
-        net.load_state_dict(weights(start))
+        begin(net, start)
     return run(net, name=name, flips=flips, **settings)
 
 
@@ -86,20 +88,26 @@ def quality(
     torch.manual_seed(0)
     net = QualityNet(config)
     if start is not None:
-        net.fast.load_state_dict(weights(start))
+        begin(net.fast, start)
     net.fast.requires_grad_(inner > 0)
     return run(net, name=name, inner=inner, **settings)
 
 
-def weights(start: str, runs: Path = Path("runs")) -> Mapping[str, Tensor]:
-    """A network's weights by its released name, or by a run: NAME, NAME_best or a file.
+def begin(net: FastNet, start: str, runs: Path = Path("runs")) -> None:
+    """Give `net` the weights of a released name, or of a run: NAME, NAME_best or a file.
 
     Raises:
-        TweenError: if there are none.
+        TweenError: if there are none, or they are of another network.
     """
-    if start in ZOO:
-        return released(start)
-    return checkpoint.part(checkpoint.weights(find(start, runs)), "net.")
+    found = (
+        released(start) if start in ZOO else checkpoint.part(checkpoint.weights(find(start, runs)), "net.")
+    )
+    own = net.state_dict()
+    if own.keys() != found.keys() or any(own[name].shape != value.shape for name, value in found.items()):
+        raise TweenError(
+            f"{start} should hold the weights of a network such as fast, but is another; begin from one"
+        )
+    net.load_state_dict(found)
 
 
 def run(

@@ -66,7 +66,7 @@ def find(start: str | Path, runs: Path) -> Path:
     if not there:
         known = sorted(path.parent.name for path in runs.glob("*/last.safetensors"))
         raise TweenError(
-            f"--resume {name} should name a run, NAME_best or a file, but {places[-1]} is not there; "
+            f"{name} should name a run, NAME_best or a file, but {places[-1]} is not there; "
             f"{runs} holds {', '.join(known) or 'no run'}"
         )
     return there[0]
