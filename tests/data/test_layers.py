@@ -7,6 +7,7 @@ import torch
 from tween.data.layers import (
     LAYERS,
     Course,
+    calmed,
     displacement,
     draw_course,
     draw_look,
@@ -138,6 +139,28 @@ def test_speeds_are_what_the_docstring_says():
     assert speed[:, 0].max() <= 0.131 * 96
     assert 0.26 * 96 * 0.9 < speed[:, 1:].max() < (0.26 + 0.13) * 96
     assert speed.median() < 5
+
+
+def test_half_are_calmed_and_some_backgrounds_rest():
+    before = draw_course(3000, SIZE, rng())
+    after = calmed(before, rng(1))
+    share = after.turn / before.turn
+    assert torch.equal(after.centre, before.centre)
+    assert 0.45 < (share[:, 1] < 1).float().mean() < 0.55
+    assert np.exp(-6) <= share[:, 1].min() < 0.004
+    assert 0.25 < (share[:, 0] == 0).float().mean() < 0.35
+    for rate in ("velocity", "bend"):
+        torch.testing.assert_close(getattr(after, rate), getattr(before, rate) * share[..., None])
+    torch.testing.assert_close(after.growth, before.growth * share)
+
+
+def test_a_background_at_rest_has_no_flow(store):
+    n, half = 24, torch.full((24,), 0.5)
+    course, look = calmed(draw_course(n, SIZE, rng()), rng(1)), draw_look(store, n, SIZE, rng())
+    view = render(store, course, look, half, SIZE)
+    rest = (course.turn[:, 0] == 0)[:, None, None] & (view.seen == 0)
+    assert rest.any()
+    assert displacement(course, view, 2 * half).abs().amax(1)[rest].max() < 1e-3
 
 
 def test_a_batch(store):

@@ -63,6 +63,21 @@ def draw_course(n: int, size: tuple[int, int], g: torch.Generator) -> Course:
     )
 
 
+def calmed(course: Course, g: torch.Generator) -> Course:
+    """Half of the samples slower, by up to e^6 = 403, and three backgrounds of ten at rest. Most of most videos moves
+    by less than a pixel, but a layer as `draw_course` has it turns, grows, or goes two pixels."""
+    n = len(course.turn)
+    slower = torch.exp(uniform(n, -6.0, 0.0, g))
+    share = torch.where(uniform(n, 0, 1, g) < 0.5, slower, 1.0)[:, None].repeat(1, LAYERS)
+    share[:, 0] *= uniform(n, 0, 1, g) >= 0.3
+    return course._replace(
+        velocity=course.velocity * share[..., None],
+        bend=course.bend * share[..., None],
+        turn=course.turn * share,
+        growth=course.growth * share,
+    )
+
+
 def to_layer(course: Course, s: Tensor, grid: Tensor) -> Tensor:
     """Picture positions `n 1|k h w 2` to layer coordinates `n k h w 2` at time `s`."""
     centre, angle, scale = course.place(s)
@@ -158,7 +173,7 @@ def layer_triples(
 ) -> Triples:
     """`n` synthetic triples with exact flow from t into both frames. `render` may be a compiled one; `halfway` draws
     t = 1/2 alone, otherwise half of them are there."""
-    course, look = draw_course(n, size, g), draw_look(store, n, size, g)
+    course, look = calmed(draw_course(n, size, g), g), draw_look(store, n, size, g)
     t = torch.where((uniform(n, 0, 1, g) < 0.5) | halfway, 0.5, uniform(n, 0.05, 0.95, g))
     zero, one = torch.zeros_like(t), torch.ones_like(t)
     view0, view1, view = (render(store, course, look, s, size) for s in (zero, one, t))
