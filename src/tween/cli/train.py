@@ -58,8 +58,16 @@ def add_both(p: argparse.ArgumentParser) -> None:
     p.add_argument("--steps", type=int, default=60_000, help="of the whole schedule, over all resumed runs")
     p.add_argument("--batch-size", type=int, default=128)
     p.add_argument("--synthetic", type=float, default=0.33, help="share of a batch that is layered motion")
-    p.add_argument("--crop", type=int, nargs=2, default=(256, 384), metavar=("H", "W"))
-    p.add_argument("--shrink", type=float, default=1.0, help="estimate motion on crops this much smaller")
+    p.add_argument(
+        "--crop", type=int, nargs="+", default=(256, 384), metavar="H W", help="of a batch; several in turn"
+    )
+    p.add_argument(
+        "--shrink",
+        type=float,
+        nargs="+",
+        default=(1.0,),
+        help="estimate motion on crops this much smaller; one for all, or one for each",
+    )
     p.add_argument("--pixels", type=float, default=24.0, help="greatest mean motion of a real triple")
     p.add_argument("--lr", type=float, default=5e-4)
     p.add_argument("--minutes", type=float, help="stop, saved, after this much time")
@@ -76,7 +84,7 @@ def add_quality(p: argparse.ArgumentParser) -> None:
     """Flags of `tween train quality`: those of `fast`, with its own defaults. Without --steps there are as many as
     --minutes allow."""
     add_both(p)
-    p.set_defaults(name="quality", start="fast", steps=None, batch_size=48, shrink=1.5, lr=3e-4)
+    p.set_defaults(name="quality", start="fast", steps=None, batch_size=48, shrink=(1.5,), lr=3e-4)
     p.add_argument(
         "--inner",
         type=float,

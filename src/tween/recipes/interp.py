@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -122,8 +122,8 @@ def run(
     steps: int = 60_000,
     batch_size: int = 128,
     synthetic: float = 0.33,
-    crop: tuple[int, int] = (256, 384),
-    shrink: float = 1.0,
+    crop: Sequence[int] = (256, 384),
+    shrink: Sequence[float] = (1.0,),
     pixels: float = 24.0,
     lr: float = 5e-4,
     minutes: float | None = None,
@@ -141,7 +141,9 @@ def run(
         photos: pictures whose pieces also become layers.
         val: a folder of triplets to validate on; the best weights are kept by their PSNR.
         synthetic: share of each batch that is layered motion with exact flow.
-        shrink: motion is estimated on crops this much smaller, as it is on large frames; 1: as they are.
+        crop: height and width; or of several, whose batches take turns.
+        shrink: motion is estimated on crops this much smaller, as it is on large frames; 1: as they are. One for all
+            crops, or one for each.
         pixels: greatest mean motion of a real triple.
         compiled: torch.compile for the step and for rendering.
         inner: rate of the `fast` inside `quality`, of `lr`.
@@ -151,22 +153,24 @@ def run(
         TweenError: no clips, a crop the network cannot take, a batch without real triples, an unusable device.
     """
     drawn = round(batch_size * synthetic)
-    _check(crop, shrink, drawn, batch_size)
+    shrinks = _shrinks(crop, shrink)
+    _check(shrinks, drawn, batch_size)
     where = place(device)
     wrap: Callable[[Any], Any] = partial(torch.compile, dynamic=False) if compiled else lambda f: f
     store, windows = load(data, packed, photos, where, pixels=pixels, workers=workers)
     net.to(where, memory_format=torch.channels_last)
     tutor = copy.deepcopy(net).eval().requires_grad_(False) if flips else None
     own = {"lr": inner * lr}
-    task = InterpTask(net, Weights(flips=flips), shrink=shrink, inner=own, tutor=tutor, compile_=wrap)
+    task = InterpTask(net, Weights(flips=flips), shrinks=shrinks, inner=own, tutor=tutor, compile_=wrap)
     task.modules.to(where, memory_format=torch.channels_last)
-    draw, paint = wrap(sample), wrap(render)
+    draw, paint, sizes = wrap(sample), wrap(render), list(shrinks)
 
     def batch(index: int) -> Triples:
         g = torch.Generator(where).manual_seed(1_000_003 * (index + 1))
+        size = sizes[index % len(sizes)]
         with torch.no_grad():
-            real = clip_triples(store, windows, batch_size - drawn, crop, g, sample=draw)
-            made = [layer_triples(store, drawn, crop, g, render=paint)] if drawn else []
+            real = clip_triples(store, windows, batch_size - drawn, size, g, sample=draw)
+            made = [layer_triples(store, drawn, size, g, render=paint)] if drawn else []
             return Triples.cat([real, *made])
 
     return Run(
@@ -187,13 +191,25 @@ def run(
     )
 
 
-def _check(crop: tuple[int, int], shrink: float, drawn: int, batch_size: int) -> None:
-    if shrink < 1:
+def _shrinks(crop: Sequence[int], shrink: Sequence[float]) -> dict[tuple[int, int], float]:
+    """How much smaller motion is estimated on crops of each size (h, w)."""
+    sizes = list(zip(crop[::2], crop[1::2], strict=False))
+    if len(crop) % 2 or not sizes or len(set(sizes)) < len(sizes) or len(shrink) not in (1, len(sizes)):
         raise TweenError(
-            f"shrink should be 1 or more, but got {shrink}; 1 estimates motion on crops as they are"
+            f"--crop should be heights and widths of crops that differ, and --shrink one number, or one for each of "
+            f"them, but got {tuple(crop)} and {tuple(shrink)}; such as --crop 288 448 448 704 --shrink 1 1.5"
         )
-    if any(side % 32 for side in crop) or min(crop) < 64:  # the pyramid of the loss needs over 32 px
-        raise TweenError(f"crop should be multiples of 32 from 64 on, but got {tuple(crop)}")
+    return dict(zip(sizes, [*shrink] * len(sizes), strict=False))
+
+
+def _check(shrinks: Mapping[tuple[int, int], float], drawn: int, batch_size: int) -> None:
+    if wrong := [shrink for shrink in shrinks.values() if shrink < 1]:
+        raise TweenError(
+            f"shrink should be 1 or more, but got {wrong[0]}; 1 estimates motion on crops as they are"
+        )
+    for crop in shrinks:
+        if any(side % 32 for side in crop) or min(crop) < 64:  # the pyramid of the loss needs over 32 px
+            raise TweenError(f"crop should be multiples of 32 from 64 on, but got {crop}")
     if batch_size > 0 and not 0 <= drawn < batch_size:
         raise TweenError(
             f"synthetic should leave real triples in a batch of {batch_size}, but {drawn} were to be synthetic; "

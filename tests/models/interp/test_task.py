@@ -231,7 +231,7 @@ def test_flow_error_of_exact_flow_is_its_floor(motion):
 
 def test_crops_may_be_larger_than_what_motion_is_estimated_at():
     torch.manual_seed(0)
-    learner, data = InterpTask(FastNet(TOY_FAST), shrink=1.5), batch(n=2, h=96, w=192)
+    learner, data = InterpTask(FastNet(TOY_FAST), shrinks={(96, 192): 1.5}), batch(n=2, h=96, w=192)
     terms = learner.loss("main", data, 0)
     sum(terms.values()).backward()
     assert terms.keys() == TERMS

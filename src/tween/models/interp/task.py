@@ -85,7 +85,8 @@ class InterpTask:
     """One turn: student and teacher together.
 
     Args:
-        shrink: motion is estimated on crops this much smaller, as it is on frames above `FastConfig.area`.
+        shrinks: motion is estimated on crops of a size (h, w) this much smaller, as it is on frames above
+            `FastConfig.area`; on others as they are.
         inner: fields of the optimiser's group of the `fast` inside `quality`, such as a rate of its own.
         tutor: a trained `fast`, whose mean over all flips is what the term `flips` pulls to; it does not learn.
         compile_: wraps all of a step that runs on the device.
@@ -96,14 +97,14 @@ class InterpTask:
         net: FastNet | QualityNet,
         weights: Weights | None = None,
         *,
-        shrink: float = 1.0,
+        shrinks: Mapping[tuple[int, int], float] | None = None,
         inner: Mapping[str, Any] | None = None,
         tutor: FastNet | None = None,
         compile_: Callable[[Any], Any] = lambda f: f,
     ) -> None:
         self.core = net.fast if isinstance(net, QualityNet) else net
         self.modules = nn.ModuleDict({"net": net, "teacher": Teacher(self.core)})
-        self.weights, self.shrink, self.inner = weights or Weights(), shrink, inner or {}
+        self.weights, self.shrinks, self.inner = weights or Weights(), shrinks or {}, inner or {}
         self.tutor = tutor
         self._terms = compile_(self.terms)
 
@@ -133,7 +134,7 @@ class InterpTask:
         net, w = self.modules["net"], self.weights
         image0, truth, image1 = frames.unbind(1)
         height, width = frames.shape[-2:]
-        size = motion_size(height, width, height * width / self.shrink**2)
+        size = motion_size(height, width, height * width / self.shrinks.get((height, width), 1.0) ** 2)
         f0, f1 = net.encode(image0, size), net.encode(image1, size)
         motion = net.pair(f0, f1)
         out = net.at(image0, image1, f0, f1, motion, t)
