@@ -113,6 +113,8 @@ def test_resume_from_a_checkpoint_of_another_run(train, tmp_path, capsys):
         (["--batch-size", "0"], "batch_size should be at least 1"),
         (["--device", "moon"], "moon"),
         (["--crop", "16", "16"], "crop"),
+        (["--crop", "64", "64", "64"], "one for each"),
+        (["--shrink", "0.5"], "shrink should be 1 or more"),
         (["--synthetic", "2"], "synthetic"),
     ],
 )

@@ -134,6 +134,22 @@ def test_a_batch_is_real_first_and_synthetic_after(run):
     assert not torch.equal(one.frames, run.batch(8).frames)
 
 
+def test_crops_of_several_sizes_take_turns(data, tmp_path):
+    sizes = {"crop": (64, 64, 64, 96), "shrink": (1.0, 1.5)}
+    run = replace(fast(**data, **QUICK | sizes, config=TOY_FAST), runs=tmp_path)
+    assert [tuple(run.batch(i).frames.shape[-2:]) for i in range(3)] == [(64, 64), (64, 96), (64, 64)]
+    assert run.task.shrinks == {(64, 64): 1.0, (64, 96): 1.5}
+    assert train(run).finished
+
+
+@pytest.mark.parametrize(
+    ("crop", "shrink"), [((64,), (1,)), ((), (1,)), ((64, 64, 64, 64), (1, 1.5)), ((64, 64), (1, 1.5))]
+)
+def test_crops_and_shrinks_that_do_not_fit_together(data, crop, shrink):
+    with pytest.raises(TweenError, match="one for each"):
+        fast(**data, **QUICK | {"crop": crop, "shrink": shrink}, config=TOY_FAST)
+
+
 def test_shots_clips_and_photos_are_put_together(data):
     store, windows = load(data["data"], data["packed"], data["photos"], CPU, pixels=24.0, workers=1)
     assert store.offset.shape == (2, 13)  # twelve frames and a photo
