@@ -74,19 +74,27 @@ def write(source: Path, docs: Path) -> Path:
 
 
 def tables(found: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, list[dict[str, Any]], list[str]]]:
-    """Title, name of the picture, results and order of rows: one for each table and what its rows share."""
+    """Title, name of the picture, results and order of rows: one for each table and what its rows share, the fullest
+    first."""
     groups = list(dict.fromkeys(r["group"] for r in found))
     for table in TABLES:
         order = [row.name for row in rows(table)]
         every = [[r for r in found if r["group"] == g and r["row"] in order] for g in groups]
-        for number, some in enumerate((some for some in every if some), 1):
-            again = f" ({number})" if number > 1 else ""
+        full = sorted((some for some in every if some), key=len, reverse=True)
+        for number, some in enumerate(full, 1):
             yield (
-                TITLES[table] + again,
+                TITLES[table] + (f": {what(some[0])}" if len(full) > 1 else ""),
                 f"ablations-{table}" + (f"-{number}" if number > 1 else ""),
                 some,
                 order,
             )
+
+
+def what(result: dict[str, Any]) -> str:
+    """What tells one race from another: its budget, and where the finest level is."""
+    setting, stride = result["setting"], result["facts"].get("stem_stride")
+    budget = f"{setting['minutes']:g} minutes" if setting["minutes"] else f"{setting['steps']:,} steps"
+    return budget + (f", finest level at 1/{stride}" if stride else "")
 
 
 def findings(table: Sequence[Line]) -> str:

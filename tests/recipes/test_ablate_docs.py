@@ -41,13 +41,23 @@ def test_the_page_has_every_table_with_its_picture_and_verdicts(tmp_path):
 
 
 def test_results_of_other_settings_are_not_mixed(tmp_path):
+    steps = made("exp1c-hybrid", 0)["setting"] | {"minutes": None, "steps": 900}
+    longer = {"group": "longer", "setting": steps}
     put(
         tmp_path / "results",
-        [made("exp1c-hybrid", 0), made("exp1c-hybrid", 0, gain=5.0) | {"group": "longer"}],
+        [
+            made("exp1c-hybrid", 0),
+            made("exp1c-hybrid", 0, gain=5.0) | longer,
+            made("exp1c-hybrid", 1) | longer,
+        ],
     )
     page = SCRIPT["write"](tmp_path / "results", tmp_path / "docs").read_text()
     assert page.count("| exp1c-hybrid |") == 2
     assert "ablations-phase1-2.png" in page
+    fullest, other = (
+        page.index(f"the backbone and the loss: {what}\n") for what in ("900 steps", "2 minutes")
+    )
+    assert fullest < other
 
 
 def test_without_results_there_is_no_page(tmp_path):
