@@ -144,7 +144,7 @@ ZOO: dict[str, Entry] = {
     ),
     "quality": Entry(
         build=_quality,
-        summary="fast under four flips, refined, in several times its time; 26.84 dB on 30 hard DAVIS triplets",
+        summary="fast under four flips, refined, in several times its time; 26.88 dB on 30 hard DAVIS triplets",
         file="quality.safetensors",
         sha256="562559babc89b509d2689ee406b4dbd35a93ae3ad186d77e7f5f3658c9130042",
         card="quality.md",
