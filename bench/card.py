@@ -20,13 +20,13 @@ from tween.zoo.cards import Training, write_card
 GPU = "one NVIDIA H200"
 FAST = Training(
     recipe=(
-        "`tween train fast`, bf16, AdamW, averaged weights (0.999), in four runs: 2,795 steps of 256 crops of "
-        "256x256 at a peak rate of 6e-4; 5,205 of 9,705 planned steps of 160 crops of 256x384 on a cosine that was "
-        "still at 1.9e-4; 11,523 steps of 48 crops of 448x704 with motion estimated on 288x448 (`--start fast "
-        "--crop 448 704 --shrink 1.5 --batch-size 48 --lr 3e-4`), warmed up to 3e-4 and decayed to the end; each "
-        "with a third of every batch as layered synthetic motion with exact flow. Then 1,137 steps of 32 crops over 45 of "
-        "the clips, 24 minutes beside other work, three fifths of them layers, of which half are slow or at rest "
-        "(`--start fast --crop 288 448 448 704 --shrink 1 1.5 --synthetic 0.6 --batch-size 32 --lr 2e-4`)"
+        "`tween train fast`, bf16, AdamW, averaged weights (0.999), in four runs: 2,795 steps of 256 crops of 256x256 "
+        "at a peak rate of 6e-4; 5,205 of 9,705 planned steps of 160 crops of 256x384 on a cosine that was still at "
+        "1.9e-4; 11,523 steps of 48 crops of 448x704 with motion estimated on 288x448 (`--start fast --crop 448 704 "
+        "--shrink 1.5 --batch-size 48 --lr 3e-4`), warmed up to 3e-4 and decayed to the end; each with a third of "
+        "every batch as layered synthetic motion with exact flow. Then 1,137 steps of 32 crops over 45 of the clips, "
+        "24 minutes beside other work, three fifths of them layers, of which half are slow or at rest (`--start fast "
+        "--crop 288 448 448 704 --shrink 1 1.5 --synthetic 0.6 --batch-size 32 --lr 2e-4`)"
     ),
     gpu=GPU,
     gpu_minutes=67,
@@ -36,8 +36,8 @@ FAST = Training(
 QUALITY = Training(
     recipe=(
         "`tween train quality --synthetic 0.33 --crop 320 480 --shrink 1.25 --batch-size 32 --lr 8e-4 --minutes 13` "
-        "over 45 of the clips, around `fast` as it was before its last run (it adds as much to today's), 2,863 steps beside other work, four minutes "
-        "of them compiling, bf16, AdamW, averaged weights (0.999)"
+        "over 45 of the clips, around `fast` as it was before its last run (it adds as much to today's), 2,863 steps "
+        "beside other work, four minutes of them compiling, bf16, AdamW, averaged weights (0.999)"
     ),
     gpu=GPU,
     gpu_minutes=13,
@@ -46,13 +46,13 @@ QUALITY = Training(
 )
 THESIS = Training(
     recipe=(
-        "All phases at 1/200 of the plan's length, their shares of warm-up, freezing and curriculum kept, over 45 of the "
-        "clips, half of every batch layered motion, bf16, averaged weights (0.998), beside other work: `tween train "
-        "interp --phase 1 --steps 2405 --batch-size 32 --lr 5e-4 --stem-stride 4 --synthetic 0.5 --loss-ter-weight "
-        "0.06 --ema 0.998` (1.5 epochs of Vimeo90K's size), then `--phase 2 --steps 1604 --resume p1_best --distill "
-        "0.5` with the rest the same (one epoch, its first quarter with a frozen backbone), then `--phase 3 --steps 1604 "
-        "--batch-size 24 --lr 2e-4 --resume p2_best --distill 0.5 --curriculum` (half an epoch; crops of 256, 384 and "
-        "512); no perceptual term"
+        "All phases at 1/200 of the plan's length, their shares of warm-up, freezing and curriculum kept, over 45 of "
+        "the clips, half of every batch layered motion, bf16, averaged weights (0.998), beside other work: `tween "
+        "train interp --phase 1 --steps 2405 --batch-size 32 --lr 5e-4 --stem-stride 4 --synthetic 0.5 "
+        "--loss-ter-weight 0.06 --ema 0.998` (1.5 epochs of Vimeo90K's size), then `--phase 2 --steps 1604 --resume "
+        "p1_best --distill 0.5` with the rest the same (one epoch, its first quarter with a frozen backbone), then "
+        "`--phase 3 --steps 1604 --batch-size 24 --lr 2e-4 --resume p2_best --distill 0.5 --curriculum` (half an "
+        "epoch; crops of 256, 384 and 512); no perceptual term"
     ),
     gpu=GPU,
     gpu_minutes=42,
@@ -64,9 +64,9 @@ ON_DAVIS = (
 )
 LIMITS = {
     "fast": [
-        "The third run, 18 minutes of steps, gained 0.05 dB on davis30 and nothing on 60 triplets of other clips: more "
-        "of the same will not make it much better. The fourth, with slow layers, gained 0.30 dB on small unseen videos that "
-        "hardly move, but lost 1.4 dB on one of them (a phone held upright).",
+        "The third run, 18 minutes of steps, gained 0.05 dB on davis30 and nothing on 60 triplets of other clips: "
+        "more of the same will not make it much better. The fourth, with slow layers, gained 0.30 dB on small unseen "
+        "videos that hardly move, but lost 1.4 dB on one of them (a phone held upright).",
         "Motion is estimated at about 480x270 pixels, whatever the frame's size. That was chosen on davis30 itself "
         "(26.34 dB at 65,000 pixels, 26.54 at 129,600, 26.33 at 300,000, 5,100 steps before the end), so the "
         "figures on that set are slightly flattered; small objects that move far in a large frame are lost.",
@@ -100,8 +100,8 @@ TRAINED = {"fast": FAST, "quality": QUALITY, "thesis": THESIS}
 
 SMALL = (
     "`folder`: the shots of 19 small videos of every kind, none of which was trained on (`tween eval MODEL folder`). "
-    "They hardly move, and there DIS has the highest PSNR, though not surely. `quality` is 0.23 ± 0.08 dB above `fast` "
-    "on davis30, 0.17 ± 0.16 there (`tween eval --compare`)."
+    "They hardly move, and there DIS has the highest PSNR, though not surely. `quality` is 0.23 ± 0.08 dB above "
+    "`fast` on davis30, 0.17 ± 0.16 there (`tween eval --compare`)."
 )
 AROUND = " Loaded with the `fast` that is released, it has 4,608,873 parameters."
 FURTHER = {"fast": SMALL + "\n", "quality": SMALL + AROUND + "\n"}
