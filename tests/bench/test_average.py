@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-
 from bench.average import main
+from safetensors.torch import load_file, save_file
 
 
 def test_every_tensor_is_the_mean_of_two(tmp_path):

@@ -144,7 +144,7 @@ ZOO: dict[str, Entry] = {
     ),
     "quality": Entry(
         build=_quality,
-        summary="fast under four flips, refined, in several times its time; 26.88 dB on 30 hard DAVIS triplets",
+        summary="fast under four flips, refined, in several times its time; 26.87 dB on 30 hard DAVIS triplets",
         file="quality.safetensors",
         sha256="411b70775111187bec05e745f143e74aec305e41b4e5df69f23f3047bf2569fd",
         card="quality.md",
