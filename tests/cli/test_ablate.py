@@ -13,6 +13,7 @@ from tests.recipes.toy_feed import SMALL
 from tween.cli.ablate import base, laboratory, parser, settled
 from tween.cli.main import main
 from tween.cli.train import dashed
+from tween.data import layers
 from tween.models.interp.config import with_block
 from tween.recipes import ablate_rows
 from tween.recipes.ablate import claim, label, shared
@@ -204,6 +205,13 @@ def test_a_coarser_stem_for_every_row_is_a_table_of_its_own(place):
     row = ablate_rows.rows("backbone", **base(coarse))[0]
     assert row.config.stem_stride == 2
     assert shared(laboratory(coarse))["facts"] == shared(laboratory(fine))["facts"] | {"stem_stride": 2}
+
+
+def test_results_on_layers_of_before_are_of_another_table(place, monkeypatch):
+    options = settled(parser().parse_args(dashed(["backbone", *QUICK, *place])))
+    before = shared(laboratory(options))["facts"]
+    monkeypatch.setattr(layers, "DRAWN", layers.DRAWN + 1)
+    assert shared(laboratory(options))["facts"] == before | {"layers": layers.DRAWN}
 
 
 def test_the_tables_of_the_command_are_those_of_the_recipe():

@@ -90,7 +90,7 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     Raises:
         TweenError: if there is no data, or no scenes.
     """
-    from tween.data import videos
+    from tween.data import layers, videos
     from tween.data.pictures import files_below
     from tween.recipes.ablate import fingerprint
     from tween.recipes.interp import photographs
@@ -113,7 +113,7 @@ def sources(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         "pixels": options.pixels,
         "vgg": options.vgg is not None,
     }
-    return scenes, facts
+    return scenes, facts | ({"layers": layers.DRAWN} if options.data else {})
 
 
 def validation(options: argparse.Namespace) -> Any:

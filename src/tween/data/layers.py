@@ -19,6 +19,7 @@ from tween.data.store import FrameStore, sample
 from tween.ops.warp import pixel_grid
 
 LAYERS = 4  # the first is the background
+DRAWN = 2  # counts up when other motion is drawn, so that results of before are not set beside those of after
 
 
 class Course(NamedTuple):
